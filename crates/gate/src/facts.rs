@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! All that was read of a device, owned, sorted and bounded, under one generation.
+//!
+//! Everything in it is the device's claim. Building it can only fail or keep: duplicates in a log
+//! are united, never dropped, and the log in the device's own order is kept for `lint`.
+
+use fwgate_policy::tables::Classes;
+use fwgate_policy::{
+    Facts, FeatureFacts, Protocol, Reported, ReportedRow, Surroundings, Tables, lint,
+};
+use sha2::{Digest, Sha256};
+
+use crate::device::{Around, Generation, Identity};
+
+/// All that was read of one device.
+#[derive(Clone, Debug)]
+pub struct DeviceFacts {
+    identity: Identity,
+    generation: Generation,
+    firmware: Vec<u8>,
+    serial: Option<u64>,
+    /// The log as it came, for `lint`.
+    raw: Vec<ReportedRow>,
+    raw_io: Vec<ReportedRow>,
+    reported: Vec<ReportedRow>,
+    features: Option<Vec<FeatureFacts>>,
+    logs: Option<Vec<[u8; 16]>>,
+    around: Around,
+    credible: bool,
+    digest: [u8; 32],
+}
+
+/// What a probe read, before it is put in order.
+#[derive(Clone, Debug, Default)]
+pub struct Readings {
+    /// Firmware revision, without padding.
+    pub firmware: Vec<u8>,
+    /// Serial number, as the device claims.
+    pub serial: Option<u64>,
+    /// Effects log rows in the device's order.
+    pub log: Vec<ReportedRow>,
+    /// NVMe: I/O command rows.
+    pub io_log: Vec<ReportedRow>,
+    /// Features.
+    pub features: Option<Vec<FeatureFacts>>,
+    /// Logs.
+    pub logs: Option<Vec<[u8; 16]>>,
+}
+
+impl DeviceFacts {
+    /// Puts readings in order and decides whether the log is to be believed.
+    #[must_use]
+    pub fn new(
+        identity: Identity,
+        generation: Generation,
+        around: Around,
+        readings: Readings,
+        tables: &Tables<'_>,
+    ) -> Self {
+        let Readings { firmware, serial, log, io_log, features, logs } = readings;
+        let mut features = features;
+        if let Some(features) = &mut features {
+            features.sort_by_key(|entry| entry.uuid);
+            // A UUID listed twice is judged by the union of what both say.
+            features.dedup_by(|next, kept| {
+                let same = next.uuid == kept.uuid;
+                if same {
+                    kept.effects |= next.effects;
+                    kept.flags &= next.flags;
+                }
+                same
+            });
+        }
+        let digest = digest(&log, &io_log, features.as_deref());
+        let mut facts = Self {
+            reported: united(&log),
+            raw: log,
+            raw_io: io_log,
+            identity,
+            generation,
+            firmware,
+            serial,
+            features,
+            logs,
+            around,
+            credible: false,
+            digest,
+        };
+        facts.credible = facts.is_credible(tables);
+        facts
+    }
+
+    /// Whether `lint` finds the log believable.
+    fn is_credible(&self, tables: &Tables<'_>) -> bool {
+        self.with_policy(|facts| {
+            let protocol = self.identity.protocol;
+            lint::is_credible(protocol, &self.raw, facts, tables)
+                && (self.raw_io.is_empty()
+                    || lint::is_credible(Protocol::NvmeIo, &self.raw_io, facts, tables))
+        })
+    }
+
+    /// Lends the facts in the judge's form.
+    pub fn with_policy<T>(&self, use_them: impl FnOnce(&Facts<'_>) -> T) -> T {
+        let interfaces = self.around.interfaces.as_deref();
+        let facts = Facts {
+            class: self.identity.class,
+            vendor: self.identity.vendor,
+            device: self.identity.device,
+            firmware: &self.firmware,
+            reported: Reported::new(&self.reported).unwrap_or_default(),
+            credible: self.credible,
+            features: self.features.as_deref(),
+            logs: self.logs.as_deref(),
+            surroundings: Surroundings {
+                driven: self.around.driven,
+                nvdimm_bound: self.around.nvdimm_bound,
+                decoder_committed: self.around.decoder_committed,
+                namespace_in_use: self.around.namespace_in_use,
+                drivers: self.around.drivers,
+                interfaces,
+            },
+            inner: &[],
+        };
+        use_them(&facts)
+    }
+
+    /// What the device is.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What the facts are bound to.
+    #[must_use]
+    pub const fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// Firmware revision.
+    #[must_use]
+    pub fn firmware(&self) -> String {
+        String::from_utf8_lossy(&self.firmware).into_owned()
+    }
+
+    /// Serial number, as the device claims: good enough to deny by, not to grant by.
+    #[must_use]
+    pub const fn serial(&self) -> Option<u64> {
+        self.serial
+    }
+
+    /// The effects log in the device's order.
+    #[must_use]
+    pub fn log(&self) -> &[ReportedRow] {
+        &self.raw
+    }
+
+    /// NVMe: the log's I/O commands.
+    #[must_use]
+    pub fn io_log(&self) -> &[ReportedRow] {
+        &self.raw_io
+    }
+
+    /// The device's features, sorted by UUID.
+    #[must_use]
+    pub fn features(&self) -> Option<&[FeatureFacts]> {
+        self.features.as_deref()
+    }
+
+    /// What kernel and machine do with it.
+    #[must_use]
+    pub const fn around(&self) -> &Around {
+        &self.around
+    }
+
+    /// Whether its effects log is to be believed.
+    #[must_use]
+    pub const fn credible(&self) -> bool {
+        self.credible
+    }
+
+    /// SHA-256 over all logs and feature entries.
+    #[must_use]
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Facts of a file that holds an effects log, of a device of which nothing else is known.
+    #[must_use]
+    pub fn from_log(
+        protocol: Protocol,
+        class: Classes,
+        log: Vec<ReportedRow>,
+        io_log: Vec<ReportedRow>,
+        tables: &Tables<'_>,
+    ) -> Self {
+        let identity = Identity {
+            name: String::new(),
+            protocol,
+            class,
+            vendor: 0,
+            device: 0,
+            emulated: false,
+        };
+        let generation = Generation { opened: String::new(), changes: 0 };
+        let around = Around {
+            driven: fwgate_policy::Known::CannotTell,
+            nvdimm_bound: fwgate_policy::Known::CannotTell,
+            decoder_committed: fwgate_policy::Known::CannotTell,
+            namespace_in_use: fwgate_policy::Known::CannotTell,
+            drivers: fwgate_policy::Subsystems::empty(),
+            interfaces: None,
+        };
+        let readings = Readings { log, io_log, ..Readings::default() };
+        Self::new(identity, generation, around, readings, tables)
+    }
+}
+
+/// The rows sorted by opcode, duplicates united bit by bit.
+fn united(log: &[ReportedRow]) -> Vec<ReportedRow> {
+    let mut rows = log.to_vec();
+    rows.sort_by_key(|row| row.opcode);
+    rows.dedup_by(|next, kept| {
+        let same = next.opcode == kept.opcode;
+        if same {
+            kept.word |= next.word;
+        }
+        same
+    });
+    rows
+}
+
+fn digest(
+    log: &[ReportedRow],
+    io_log: &[ReportedRow],
+    features: Option<&[FeatureFacts]>,
+) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for (tag, rows) in [(b'a', log), (b'i', io_log)] {
+        hash.update([tag]);
+        for row in rows {
+            hash.update(row.opcode.to_le_bytes());
+            hash.update(row.word.to_le_bytes());
+        }
+    }
+    for entry in features.unwrap_or_default() {
+        hash.update(entry.uuid);
+        hash.update(entry.flags.to_le_bytes());
+        hash.update(entry.effects.to_le_bytes());
+    }
+    hash.finalize().into()
+}

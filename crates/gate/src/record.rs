@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What goes into the journal: one body a decision, one an outcome, one a probe.
+//!
+//! *Invariants*: payload bytes are stored only for rows that the tables mark loggable; of
+//! everything else the length and a keyed digest, and of opaque payloads the length alone. Replies
+//! are never stored. Numbers and names are; text from a device is cleaned.
+//!
+//! *Not here*: framing and chain (`journal`).
+
+use fwgate_policy::{Class, Tables};
+use serde::Serialize;
+
+use crate::caller::Caller;
+use crate::device::{Background, Identity};
+use crate::explain::Explanation;
+use crate::names;
+use crate::request::Message;
+use crate::text;
+
+/// Which device, as it is written in records and in output.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct DeviceRecord {
+    /// The name that users give.
+    pub name: String,
+    /// The language it speaks.
+    pub protocol: &'static str,
+    /// PCI vendor and device id, in hexadecimal.
+    pub pci: String,
+    /// Firmware revision, cleaned.
+    pub firmware: String,
+    /// Whether it is in software.
+    pub emulated: bool,
+    /// Whether its effects log is believed.
+    pub credible: bool,
+}
+
+impl DeviceRecord {
+    /// The record of a device whose firmware and log were read.
+    #[must_use]
+    pub fn new(identity: &Identity, firmware: &[u8], credible: bool) -> Self {
+        Self {
+            name: identity.name.clone(),
+            protocol: identity.protocol.name(),
+            pci: format!("{:04x}:{:04x}", identity.vendor, identity.device),
+            firmware: text::clean(firmware, 64),
+            emulated: identity.emulated,
+            credible,
+        }
+    }
+}
+
+/// Which command, as it is written in records and in output.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct CommandRecord {
+    /// The language it is in.
+    pub protocol: &'static str,
+    /// Opcode, such as `0xC001`.
+    pub opcode: String,
+    /// Name, where a table has one.
+    pub name: Option<String>,
+    /// The selector's bytes, in hexadecimal.
+    pub selector: Option<String>,
+    /// NVMe: namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nsid: Option<u32>,
+    /// NVMe: command dwords 10 to 15.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cdw: Option<[u32; 6]>,
+    /// Payload length, in bytes.
+    pub length: usize,
+}
+
+impl CommandRecord {
+    /// The record of a command of this class.
+    #[must_use]
+    pub fn new(message: &Message, class: &Class<'_>) -> Self {
+        let command = message.command();
+        let (protocol, opcode) = (command.protocol(), command.opcode());
+        let name = names::opcode(protocol, opcode).or(class.operation);
+        let (nsid, cdw) = match message {
+            Message::Cxl { .. } => (None, None),
+            Message::NvmeAdmin { nsid, cdw, .. } => (Some(*nsid), Some(*cdw)),
+        };
+        Self {
+            protocol: protocol.name(),
+            opcode: names::code(protocol, opcode),
+            name: name.map(|name| text::clean(name.as_bytes(), 64)),
+            selector: class.selector.map(|selector| text::hex(selector.as_bytes())),
+            nsid,
+            cdw,
+            length: command.payload().len(),
+        }
+    }
+}
+
+/// What of a payload may be stored.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PayloadRecord {
+    /// The bytes, in hexadecimal: the row is marked loggable.
+    Bytes(String),
+    /// A keyed digest: tells equal payloads apart from others, to who has the key.
+    Digest(String),
+    /// Nothing but the length: it may hold a secret.
+    Withheld,
+}
+
+impl PayloadRecord {
+    /// What may be stored of this message's payload.
+    #[must_use]
+    pub fn of(
+        message: &Message,
+        class: &Class<'_>,
+        tables: &Tables<'_>,
+        digest: impl FnOnce(&[u8]) -> [u8; 32],
+    ) -> Self {
+        let command = message.command();
+        let row = tables.floor(command.protocol(), command.opcode());
+        let security = class.effective.contains(fwgate_policy::Effects::SECURITY_STATE);
+        match row {
+            Some(row) if row.loggable && !class.opaque && !security => {
+                let head = command.payload().get(..256).unwrap_or(command.payload());
+                Self::Bytes(text::hex(head))
+            }
+            Some(_) if !class.opaque && !security => {
+                Self::Digest(text::hex(&digest(command.payload())))
+            }
+            _ => Self::Withheld,
+        }
+    }
+}
+
+/// Body of a `decision`.
+#[derive(Debug, Serialize)]
+pub(crate) struct DecisionBody<'r> {
+    pub(crate) caller: &'r Caller,
+    pub(crate) device: &'r DeviceRecord,
+    pub(crate) command: &'r CommandRecord,
+    pub(crate) payload: PayloadRecord,
+    pub(crate) asked_scope: Option<&'static str>,
+    pub(crate) route: &'r str,
+    pub(crate) rule: &'r str,
+    #[serde(flatten)]
+    pub(crate) explanation: &'r Explanation,
+}
+
+/// What became of a command, as it is recorded and printed: the body of an `outcome`. The reply itself is not in it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct OutcomeRecord {
+    /// `done`, `unverified`, `running`, `failed` or `unknown`.
+    pub status: &'static str,
+    /// The device's return code, if it answered.
+    pub return_code: Option<u16>,
+    /// Vendor-specific status beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor_status: Option<u16>,
+    /// Bytes of reply.
+    pub reply_length: usize,
+    /// Why there is no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The background operation, if it started one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background: Option<Background>,
+    /// From the send to the answer, in microseconds.
+    pub duration_us: u64,
+}
+
+/// Body of a `probe`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProbeBody<'r> {
+    pub(crate) caller: &'r Caller,
+    pub(crate) device: &'r str,
+    pub(crate) opened: &'r str,
+    pub(crate) changes: u64,
+}
+
+/// Body of the `outcome` of a probe.
+#[derive(Debug, Serialize)]
+pub(crate) struct FactsBody<'r> {
+    pub(crate) status: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<DeviceRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use fwgate_gate::{Firmware, Permit, Request};
+
+fn forge(request: Request<Firmware>) -> usize {
+    let _: Permit<Firmware> = Permit::new(request, todo!());
+    0
+}
+
+fn main() {}

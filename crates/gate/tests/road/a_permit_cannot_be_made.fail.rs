@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use fwgate_gate::{Firmware, Permit, Request};
+
+fn forge(request: Request<Firmware>) -> Permit<Firmware> {
+    Permit { request, terms: todo!() }
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use fwgate_gate::Route;
+
+struct Around;
+
+impl Route for Around {
+    fn as_judged(&self) -> fwgate_policy::Route<'_> {
+        fwgate_policy::Route::Firmware
+    }
+}
+
+fn main() {}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Chores of the tree: `cargo xtask NAME`.
+//!
+//! Input is the tree itself and is trusted not to be hostile, but not to be right.
+//!
+//! *Invariants*: one module per chore; each answers whether it found something.
+//!
+//! *Not here*: the chores.
+
+mod generate;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask CHORE
+
+chores:
+    gen            make the generated Rust and docs from data/
+    gen --check    write nothing, fail with the first difference
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let chore = args.next();
+    let rest: Vec<String> = args.collect();
+    match chore.as_deref() {
+        Some("gen") => generate::run(&rest),
+        Some("help" | "-h" | "--help") => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        Some(other) => usage(&format!("no chore `{other}`")),
+        None => usage("no chore named"),
+    }
+}
+
+/// Says what was wrong with the command line.
+pub(crate) fn usage(what: &str) -> ExitCode {
+    eprintln!("xtask: {what}\n\n{USAGE}");
+    ExitCode::from(2)
+}
