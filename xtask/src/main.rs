@@ -7,7 +7,13 @@
 //!
 //! *Not here*: the chores.
 
+mod bench;
+mod ci;
+mod fuzz;
 mod generate;
+mod layers;
+mod no_std;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -17,6 +23,11 @@ usage: cargo xtask CHORE
 chores:
     gen            make the generated Rust and docs from data/
     gen --check    write nothing, fail with the first difference
+    ci [STAGE...]  everything that a change has to pass; `ci --list` names the stages
+    layers         who uses whom, unsafe, raw senders
+    fuzz [--seconds N] [--target CRATE[/NAME]]
+                   run the fuzz targets, one minute each unless told otherwise
+    bench [NAME]   run the benches and print each budget beside its result
 ";
 
 fn main() -> ExitCode {
@@ -25,6 +36,10 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     match chore.as_deref() {
         Some("gen") => generate::run(&rest),
+        Some("ci") => ci::run(&rest),
+        Some("layers") => layers::run(&rest),
+        Some("fuzz") => fuzz::run(&rest),
+        Some("bench") => bench::run(&rest),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
             ExitCode::SUCCESS

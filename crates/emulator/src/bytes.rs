@@ -126,9 +126,8 @@ pub(crate) struct Hex(pub(crate) Vec<u8>);
 impl Serialize for Hex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| {
-            char::from(DIGITS.get(usize::from(nibble & 0xf)).copied().unwrap_or(b'0'))
-        };
+        let digit =
+            |nibble: u8| char::from(DIGITS.get(usize::from(nibble & 0xf)).copied().unwrap_or(b'0'));
         let mut text = String::with_capacity(self.0.len() * 2);
         for byte in &self.0 {
             text.push(digit(byte >> 4));

@@ -22,6 +22,7 @@ use fwgate_wire::cxl::{Clock as _, DeviceBlocks, Mailbox, Opcode, ReturnCode};
 use thiserror::Error;
 
 use crate::clock::{DriverClock, TimeSource, WallTime};
+use crate::commands::events::{Severity, module_event};
 use crate::engine::Engine;
 use crate::executed::Executed;
 use crate::faults::FaultPlan;
@@ -43,7 +44,8 @@ pub struct Options {
     pub latency_us: u64,
     /// How long a background operation takes that does not say it itself, in microseconds; at most 1 h.
     pub background_us: u64,
-    /// Faults to show from now on; `None` leaves those that the device has.
+    /// Faults to show from now on; `None` leaves those that the device has, and so does the same plan again,
+    /// which goes on counting.
     pub faults: Option<FaultPlan>,
 }
 
@@ -205,13 +207,18 @@ impl EmulatedCxl {
                 State::new(&options.name, settings, FaultPlan::default(), now_us)
             }
         };
-        let faulty = options.faults.is_some();
-        if let Some(faults) = options.faults {
+        // The same plan again goes on counting where the last process stopped.
+        let plan = options.faults.filter(|faults| *faults != state.faults);
+        let faulty = plan.is_some();
+        if let Some(faults) = plan {
             state.faults_seen = vec![0; faults.rules.len()];
             state.faults = faults;
         }
         let mut engine = Engine::new(state, store, executed, now_us);
-        if fresh || faulty {
+        if fresh {
+            engine.log(Severity::Information, "made");
+            module_event(&mut engine, Severity::Information);
+        } else if faulty {
             engine.change();
         }
         engine.settle(now_us);
@@ -342,8 +349,7 @@ impl EmulatedCxl {
             return Ok(mailbox);
         }
         let blocks = DeviceBlocks::discover(&mut self.registers)?;
-        let mailbox =
-            Mailbox::open(&mut self.registers, &mut self.clock, &blocks, deadline_us)?;
+        let mailbox = Mailbox::open(&mut self.registers, &mut self.clock, &blocks, deadline_us)?;
         self.mailbox = Some(mailbox);
         Ok(mailbox)
     }
@@ -357,6 +363,12 @@ impl EmulatedCxl {
         &mut self.registers
     }
 }
+
+/// A device can be put behind a lock and shared.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<EmulatedCxl>();
+};
 
 fn settings(options: &Options, made_us: u64) -> Settings {
     // FNV-1a over the name: the same name has the same serial number everywhere.
@@ -385,7 +397,9 @@ fn check(options: &Options) -> Result<(), OpenError> {
 }
 
 pub(crate) fn make_dir(dir: &Path) -> Result<(), OpenError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| {
-        OpenError::File { doing: "make", path: dir.to_owned(), source }
-    })
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| OpenError::File { doing: "make", path: dir.to_owned(), source })
 }

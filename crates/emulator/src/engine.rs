@@ -165,7 +165,8 @@ impl Engine {
     pub(crate) fn settle(&mut self, now_us: u64) {
         self.now_us = self.now_us.max(now_us);
         let now_us = self.now_us;
-        let over = self.state.background.running.as_ref().is_some_and(|running| running.over(now_us));
+        let over =
+            self.state.background.running.as_ref().is_some_and(|running| running.over(now_us));
         if over && let Some(running) = self.change().background.running.take() {
             let code = match running.then {
                 Then::Erase => sanitize::finish(self),
@@ -177,12 +178,19 @@ impl Engine {
                 Then::Vendor => vendor::finish(self),
             };
             let opcode = running.opcode;
-            self.change().background.last = Some(Ended { opcode, percent: 100, return_code: code.0 });
+            self.change().background.last =
+                Some(Ended { opcode, percent: 100, return_code: code.0 });
         }
     }
 
     /// Starts a background operation.
-    pub(crate) fn start(&mut self, opcode: u16, duration_us: u64, abortable: bool, then: Then) -> Handled {
+    pub(crate) fn start(
+        &mut self,
+        opcode: u16,
+        duration_us: u64,
+        abortable: bool,
+        then: Then,
+    ) -> Handled {
         self.idle()?;
         let started_us = self.now_us;
         self.change().background.running =
@@ -203,7 +211,6 @@ impl Engine {
             let return_code = ReturnCode::ABORTED.0;
             self.change().background.last =
                 Some(Ended { opcode: running.opcode, percent, return_code });
-            self.log(Severity::Information, &format!("aborted 0x{:04X}", running.opcode));
         }
     }
 
@@ -229,7 +236,9 @@ impl Engine {
         for (rule, seen) in faults.rules.iter().zip(faults_seen.iter_mut()) {
             let always = matches!(
                 rule.kind,
-                FaultKind::LogTruncated { .. } | FaultKind::DuplicateRows | FaultKind::DoorbellStuck
+                FaultKind::LogTruncated { .. }
+                    | FaultKind::DuplicateRows
+                    | FaultKind::DoorbellStuck
             );
             if always {
                 // A stuck doorbell counts commands only until it shows; then it counts looks.
@@ -311,6 +320,7 @@ impl Engine {
             state.health.power_cycle();
         }
         self.log(Severity::Information, kind.name());
+        commands::events::module_event(self, Severity::Information);
         firmware::at_reset(self);
         let state = self.change();
         state.capacity.at_reset();

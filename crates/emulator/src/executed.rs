@@ -56,7 +56,9 @@ impl Executed {
                 (_, last) = tail(&old, &old_file)?;
             }
         }
-        file.set_len(whole).map_err(fail)?;
+        if file.metadata().map_err(fail)?.len() != whole {
+            file.set_len(whole).map_err(fail)?;
+        }
         Ok(Self { file: Some((path, file, whole)), last, rotate_at: ROTATE_AT })
     }
 
@@ -106,7 +108,7 @@ fn tail(path: &Path, file: &File) -> Result<(u64, u64), OpenError> {
     let length = file.metadata().map_err(fail)?.len();
     let from = length.saturating_sub(2 * LINE_LIMIT);
     let mut bytes = Vec::new();
-    let mut source = &*file;
+    let mut source = file;
     source
         .seek(SeekFrom::Start(from))
         .and_then(|_| source.take(2 * LINE_LIMIT).read_to_end(&mut bytes))
@@ -176,7 +178,10 @@ mod tests {
         ] {
             fs::write(&path, &text).unwrap();
             let error = Executed::open(dir.path(), "cxl0").unwrap_err();
-            assert!(matches!(error, OpenError::Executed { offset: at, .. } if at == offset), "{error}");
+            assert!(
+                matches!(error, OpenError::Executed { offset: at, .. } if at == offset),
+                "{error}"
+            );
             assert_eq!(fs::read_to_string(&path).unwrap(), text, "it stays as it is");
         }
     }

@@ -308,7 +308,10 @@ mod tests {
         for (text, part) in [
             ("", "line 1, column 0: EOF"),
             ("{\"rules\": 7}", "line 1, column 11"),
-            ("{\"rules\": [{\"kind\": \"never\", \"opcode\": \"C000\"}]}", "`C000` is not a number"),
+            (
+                "{\"rules\": [{\"kind\": \"never\", \"opcode\": \"C000\"}]}",
+                "`C000` is not a number",
+            ),
             ("{\"rules\": [{\"kind\": \"never\", \"opcode\": \"0x1C000\"}]}", "`0x1C000`"),
             ("{\"rules\": [{\"kind\": {\"late\": {}}}]}", "missing field `us`"),
             ("{\"more\": 1}", "unknown field `more`"),
@@ -316,7 +319,10 @@ mod tests {
             let error = FaultPlan::parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
-        let many = FaultPlan { rules: vec![FaultRule::always(FaultKind::Gone); 65], ..FaultPlan::default() };
+        let many = FaultPlan {
+            rules: vec![FaultRule::always(FaultKind::Gone); 65],
+            ..FaultPlan::default()
+        };
         let error = FaultPlan::parse(&serde_json::to_string(&many).unwrap()).unwrap_err();
         assert_eq!(error, FaultPlanError::TooMany { field: "rules", found: 65, limit: 64 });
         let long = " ".repeat(FaultPlan::MAX_BYTES + 1);
@@ -326,9 +332,10 @@ mod tests {
     #[test]
     fn a_rule_shows_after_its_count_and_as_often_as_it_says() {
         let rule = FaultRule::on(0xC000, FaultKind::Never).after(2).times(2);
-        assert_eq!((0..6).map(|seen| rule.shows(seen)).collect::<Vec<_>>(), [
-            false, false, true, true, false, false
-        ]);
+        assert_eq!(
+            (0..6).map(|seen| rule.shows(seen)).collect::<Vec<_>>(),
+            [false, false, true, true, false, false]
+        );
         assert!(rule.matches(0xC000) && !rule.matches(0xC001));
         assert!(FaultRule::always(FaultKind::Never).matches(0xC001));
         assert!(FaultRule::always(FaultKind::Never).shows(u64::MAX));

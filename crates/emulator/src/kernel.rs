@@ -241,10 +241,10 @@ fn firmware(opcode: u16, payload: &[u8]) -> Result<(), KernelError> {
 }
 
 impl EmulatedCxl {
-    /// Whether the device has that interface.
+    /// The kernel's interfaces to the device: all, or none if no kernel drives it.
     #[must_use]
-    pub fn has_interface(&self, _interface: EmulatedInterface) -> bool {
-        self.driven()
+    pub fn interfaces(&self) -> &'static [EmulatedInterface] {
+        if self.driven() { &EmulatedInterface::ALL } else { &[] }
     }
 
     /// Does by the kernel's interface what the command asks for: the kernel's checks, then the command, sent

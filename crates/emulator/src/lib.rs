@@ -17,14 +17,8 @@
 //! `fwgate-wire`, so that a wrong offset on one side shows as a failing test.
 #![cfg_attr(
     not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic
-    )
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
-
 mod bytes;
 pub mod clock;
 mod commands;
@@ -36,14 +30,18 @@ pub mod firmware;
 pub mod kernel;
 pub mod nvme;
 mod registers;
+pub mod road;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use clock::{ManualTime, TimeSource, WallTime};
 pub use device::{EmulatedCxl, Options, ResetKind};
 pub use faults::{FaultKind, FaultPlan, FaultPlanError, FaultRule, LogEdit};
 pub use kernel::EmulatedInterface;
 pub use nvme::EmulatedNvme;
+pub use road::{CxlDevice, NAMES, NvmeDevice, open};
 pub use store::{HostError, OpenError};
 
 /// PCI vendor id that the emulated devices claim. It is the emulator's own and no real vendor's.

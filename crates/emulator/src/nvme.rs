@@ -16,12 +16,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::VENDOR_ID;
 use crate::bytes::{Put as _, range};
 use crate::clock::{TimeSource, WallTime};
 use crate::device::make_dir;
 use crate::executed::Executed;
 use crate::store::{BadField, HostError, OpenError, STATE_VERSION, Store, Stored, check_name};
-use crate::VENDOR_ID;
 
 /// Effects dword bits: supported, logical block content, namespace capabilities.
 const SUPPORTED: u32 = 1 << 0;
@@ -80,7 +80,12 @@ impl Stored for NvmeState {
     }
 
     fn check(&self) -> Result<(), BadField> {
-        BadField::unless(check_name(&self.name).is_ok(), "name", "expected a device name", &self.name)?;
+        BadField::unless(
+            check_name(&self.name).is_ok(),
+            "name",
+            "expected a device name",
+            &self.name,
+        )?;
         BadField::unless(self.lba_format <= 1, "lba_format", "expected 0 or 1", self.lba_format)
     }
 }
@@ -185,7 +190,10 @@ impl EmulatedNvme {
     }
 
     /// Carries out one admin command.
-    pub(crate) fn execute(&mut self, command: &NvmeCommand<'_>) -> Result<NvmeCompletion, HostError> {
+    pub(crate) fn execute(
+        &mut self,
+        command: &NvmeCommand<'_>,
+    ) -> Result<NvmeCompletion, HostError> {
         self.executed.append(u16::from(command.opcode), self.time.now_us())?;
         let before = self.state.clone();
         let mut completion = NvmeCompletion::default();
@@ -396,6 +404,30 @@ mod tests {
             assert_eq!(dword & 1 == 1, done, "{opcode:02x}");
         }
         assert!(page[1024..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn the_judge_finds_the_log_credible() {
+        use fwgate_policy::lint::is_credible;
+        use fwgate_policy::tables::Classes;
+        use fwgate_policy::{Facts, Protocol, Reported, ReportedRow, Surroundings, Tables};
+
+        let facts = Facts {
+            class: Classes::NVME,
+            vendor: VENDOR_ID,
+            device: crate::NVME_DEVICE_ID,
+            firmware: b"FWGT 1.0",
+            reported: Reported::default(),
+            credible: false,
+            features: None,
+            logs: None,
+            surroundings: Surroundings::DRIVEN_BY_NOBODY,
+            inner: &[],
+        };
+        let row =
+            |(opcode, word): &(u8, u32)| ReportedRow { opcode: u16::from(*opcode), word: *word };
+        let rows: Vec<_> = COMMANDS.iter().map(row).collect();
+        assert!(is_credible(Protocol::NvmeAdmin, &rows, &facts, &Tables::BUILTIN));
     }
 
     #[test]

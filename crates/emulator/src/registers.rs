@@ -48,6 +48,8 @@ pub(crate) struct RegisterModel {
     payload: Vec<u8>,
     /// What is seen once the doorbell clears.
     coming: Option<Completion>,
+    /// A command was sent and its status not read yet: no fault holds the doorbell set meanwhile.
+    awaited: bool,
 }
 
 #[derive(Debug)]
@@ -60,7 +62,16 @@ struct Completion {
 impl RegisterModel {
     pub(crate) fn new(engine: Engine, time: Arc<dyn TimeSource>) -> Self {
         let payload = vec![0; engine.state.payload_size()];
-        Self { engine, time, control: 0, command: 0, status: 0, payload, coming: None }
+        Self {
+            engine,
+            time,
+            control: 0,
+            command: 0,
+            status: 0,
+            payload,
+            coming: None,
+            awaited: false,
+        }
     }
 
     /// Clears what a reset clears.
@@ -70,6 +81,7 @@ impl RegisterModel {
         self.status = 0;
         self.payload.fill(0);
         self.coming = None;
+        self.awaited = false;
     }
 
     /// Moves the device on to the present and shows the reply whose time has come.
@@ -100,6 +112,7 @@ impl RegisterModel {
         let opcode = u16::try_from(self.command & 0xffff).unwrap_or_default();
         let length = usize::try_from(self.command >> 16 & 0x1f_ffff).unwrap_or(usize::MAX);
         let faults = self.engine.faults_at(opcode);
+        self.awaited = true;
         if faults.contains(&FaultKind::Gone) {
             self.engine.change().power.gone = true;
             return self.engine.save();
@@ -159,7 +172,7 @@ impl RegisterModel {
             0x10..0x40 => {
                 let index = usize::try_from(offset / 0x10).unwrap_or_default().saturating_sub(1);
                 let Some((id, (at, length))) = blocks.get(index) else { return 0 };
-                if offset % 0x10 == 0 { header(*id, 1) | at << 32 } else { *length }
+                if offset.is_multiple_of(0x10) { header(*id, 1) | at << 32 } else { *length }
             }
             DEVICE_STATUS_AT => u64::from(self.engine.state.events.status()),
             MAILBOX_AT => {
@@ -229,7 +242,10 @@ impl RegisterModel {
             }
             return Ok(out);
         }
-        let stuck = offset == CONTROL_AT && self.engine.doorbell_stuck();
+        if offset == STATUS_AT {
+            self.awaited = false;
+        }
+        let stuck = offset == CONTROL_AT && !self.awaited && self.engine.doorbell_stuck();
         let shift = offset % 8 * 8;
         let word = self.word(offset - offset % 8) >> shift | u64::from(stuck);
         self.engine.save()?;

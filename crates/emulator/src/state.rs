@@ -140,7 +140,12 @@ impl Stored for State {
     }
 
     fn check(&self) -> Result<(), BadField> {
-        BadField::unless(check_name(&self.name).is_ok(), "name", "expected a device name", &self.name)?;
+        BadField::unless(
+            check_name(&self.name).is_ok(),
+            "name",
+            "expected a device name",
+            &self.name,
+        )?;
         if let Some((option, value, expected)) = self.settings.out_of_range() {
             let field = match option {
                 "payload_log2" => "settings.payload_log2",
@@ -154,7 +159,11 @@ impl Stored for State {
             plan.is_ok(),
             "faults",
             "expected at most 64 rules and 64 edits",
-            format_args!("{} and {}", self.faults.rules.len(), self.faults.log_after_activation.len()),
+            format_args!(
+                "{} and {}",
+                self.faults.rules.len(),
+                self.faults.log_after_activation.len()
+            ),
         )?;
         BadField::unless(
             self.faults_seen.len() == self.faults.rules.len(),

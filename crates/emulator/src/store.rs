@@ -160,6 +160,10 @@ pub(crate) struct BadField {
 
 impl BadField {
     /// `Ok` when `good`, else the field with the value found there.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what is found is small and made for the call"
+    )]
     pub(crate) fn unless(
         good: bool,
         field: &'static str,
@@ -256,7 +260,9 @@ pub(crate) fn parse<S: Stored>(path: &Path, name: &str, bytes: &[u8]) -> Result<
 /// `1 to 32 of a-z, 0-9 and -`, so that a name cannot leave its folder.
 pub(crate) fn check_name(name: &str) -> Result<(), OpenError> {
     let good = (1..=32).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if good { Ok(()) } else { Err(OpenError::Name { name: name.to_owned() }) }
 }
 

@@ -4,6 +4,8 @@
 //! Everything in it is the device's claim. Building it can only fail or keep: duplicates in a log
 //! are united, never dropped, and the log in the device's own order is kept for `lint`.
 
+use std::sync::Arc;
+
 use fwgate_policy::tables::Classes;
 use fwgate_policy::{
     Facts, FeatureFacts, Protocol, Reported, ReportedRow, Surroundings, Tables, lint,
@@ -16,7 +18,7 @@ use crate::device::{Around, Generation, Identity};
 #[derive(Clone, Debug)]
 pub struct DeviceFacts {
     identity: Identity,
-    generation: Generation,
+    generation: Arc<Generation>,
     firmware: Vec<u8>,
     serial: Option<u64>,
     /// The log as it came, for `lint`.
@@ -77,7 +79,7 @@ impl DeviceFacts {
             raw: log,
             raw_io: io_log,
             identity,
-            generation,
+            generation: Arc::new(generation),
             firmware,
             serial,
             features,
@@ -133,7 +135,7 @@ impl DeviceFacts {
 
     /// What the facts are bound to.
     #[must_use]
-    pub const fn generation(&self) -> &Generation {
+    pub const fn generation(&self) -> &Arc<Generation> {
         &self.generation
     }
 

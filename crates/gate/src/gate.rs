@@ -34,6 +34,7 @@ use crate::request::{Firmware, Kernel, Request, Route};
 use crate::site::{SiteAnswer, SitePolicy, SiteQuestion};
 use crate::slot::{Busy, Slot};
 use crate::text;
+use crate::verdicts::{Asked, Remembered, Verdicts};
 
 /// How often a background operation is looked at.
 const BACKGROUND_PERIOD: Duration = Duration::from_millis(20);
@@ -102,6 +103,7 @@ pub struct Opened {
     facts: Arc<DeviceFacts>,
     record: DeviceRecord,
     slot: Slot,
+    verdicts: Arc<Verdicts>,
 }
 
 impl fmt::Debug for Opened {
@@ -145,11 +147,11 @@ pub struct Decided<R: Route> {
     /// What the judge said.
     pub decision: Decision<R>,
     /// Why.
-    pub explanation: Explanation,
+    pub explanation: Arc<Explanation>,
     /// The command as it is written in records.
-    pub command: CommandRecord,
-    payload: PayloadRecord,
-    rule: String,
+    pub command: Arc<CommandRecord>,
+    /// The body of the record, as it will be appended.
+    body: Arc<[u8]>,
 }
 
 /// What became of a request that was sent, or was not.
@@ -157,9 +159,9 @@ pub struct Decided<R: Route> {
 pub struct Sent {
     /// Why it was allowed or refused.
     #[serde(flatten)]
-    pub explanation: Explanation,
+    pub explanation: Arc<Explanation>,
     /// The command as it is written in records.
-    pub command: CommandRecord,
+    pub command: Arc<CommandRecord>,
     /// What became of it; `None` where it was refused.
     pub outcome: Option<Outcome>,
     /// The journal's number of the decision.
@@ -274,14 +276,82 @@ impl Gate {
         };
         self.append(Kind::Outcome { decision: record }, &body, Durability::Grouped)?;
         let slot = slot.clone();
-        Ok(Opened { device, facts: Arc::new(facts), record: device_record, slot })
+        let verdicts = Arc::new(Verdicts::new());
+        Ok(Opened { device, facts: Arc::new(facts), record: device_record, slot, verdicts })
     }
 
     /// Judges a request. Records and sends nothing.
-    pub fn decide<R: Route>(&self, opened: &Opened, request: Request<R>) -> Decided<R> {
+    ///
+    /// # Errors
+    ///
+    /// [`GateError::Record`] where the decision cannot be put into words; it counts as a refusal.
+    pub fn decide<R: Route>(
+        &self,
+        opened: &Opened,
+        request: Request<R>,
+    ) -> Result<Decided<R>, GateError> {
+        let (terms, explanation, command, body) = self.verdict(opened, &request, |verdict| {
+            (
+                verdict.terms.clone(),
+                Arc::clone(&verdict.explanation),
+                Arc::clone(&verdict.command),
+                Arc::clone(&verdict.body),
+            )
+        })?;
+        let decision = match terms {
+            Some(terms) => Decision::Allow(Permit::new(request, terms)),
+            None => Decision::Refused(request),
+        };
+        Ok(Decided { decision, explanation, command, body })
+    }
+
+    /// Judges and explains a request without taking it. Records and sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError::Record`] where the decision cannot be put into words.
+    pub fn explain<R: Route, T>(
+        &self,
+        opened: &Opened,
+        request: &Request<R>,
+        read: impl Fn(&Explanation, &CommandRecord) -> T,
+    ) -> Result<T, GateError> {
+        self.verdict(opened, request, |verdict| read(&verdict.explanation, &verdict.command))
+    }
+
+    /// The verdict on a request, remembered or reached.
+    fn verdict<R: Route, T>(
+        &self,
+        opened: &Opened,
+        request: &Request<R>,
+        read: impl Fn(&Remembered) -> T,
+    ) -> Result<T, GateError> {
+        let asked = Asked {
+            interface: request.route.interface(),
+            message: &request.message,
+            scope: request.scope,
+            caller: &request.caller,
+            site_generation: self.site.generation(),
+        };
+        if let Some(answer) = opened.verdicts.recall(asked, &read) {
+            return Ok(answer);
+        }
+        let verdict = Arc::new(self.reach(opened, request, asked)?);
+        let answer = read(&verdict);
+        opened.verdicts.remember(asked, verdict);
+        Ok(answer)
+    }
+
+    /// Reaches a verdict: classifies, asks the site, judges, explains.
+    fn reach<R: Route>(
+        &self,
+        opened: &Opened,
+        request: &Request<R>,
+        asked: Asked<'_>,
+    ) -> Result<Remembered, GateError> {
         let facts = opened.facts.as_ref();
         let message = &request.message;
-        let (answer, explanation, terms, command, payload) = facts.with_policy(|policy_facts| {
+        facts.with_policy(|policy_facts| {
             let class = classify(&message.command(), policy_facts, &self.tables);
             let answer = self.site.ask(&SiteQuestion {
                 caller: &request.caller,
@@ -289,32 +359,35 @@ impl Gate {
                 class: &class,
                 scope: request.scope,
             });
-            let standing = self.standing(opened, &request, &answer);
+            let standing = self.standing(opened, request, &answer);
+            let route = request.route.as_judged();
             let judgement = judge(&Question {
                 command: message.command(),
-                route: request.route.as_judged(),
+                route,
                 facts: policy_facts,
                 tables: &self.tables,
                 standing: &standing,
             });
-            let explanation = Explanation::of(
-                &judgement,
-                &opened.record.name,
-                message,
-                request.route.as_judged(),
-                &standing,
-            );
-            let terms = terms(&judgement, facts);
-            let command = CommandRecord::new(message, &class);
+            let name = &opened.record.name;
+            let explanation =
+                Arc::new(Explanation::of(&judgement, name, message, route, &standing));
+            let command = Arc::new(CommandRecord::new(message, &class));
             let digest = |bytes: &[u8]| self.journal.keyed_digest(bytes);
-            let payload = PayloadRecord::of(message, &class, &self.tables, digest);
-            (answer, explanation, terms, command, payload)
-        });
-        let decision = match terms {
-            Some(terms) => Decision::Allow(Permit::new(request, terms)),
-            None => Decision::Refused(request),
-        };
-        Decided { decision, explanation, command, payload, rule: answer.rule }
+            let body = DecisionBody {
+                caller: &request.caller,
+                device: &opened.record,
+                command: &command,
+                payload: PayloadRecord::of(message, &class, &self.tables, digest),
+                asked_scope: request.scope.map(fwgate_policy::Scope::name),
+                route: request.route.interface().unwrap_or("firmware"),
+                rule: &answer.rule,
+                explanation: &explanation,
+            };
+            let body = serde_json::to_vec(&body)
+                .map_err(|error| GateError::Record(error.to_string()))?;
+            let terms = terms(&judgement, facts);
+            Ok(Remembered::new(asked, terms, explanation, command, body.into()))
+        })
     }
 
     /// Judges, records, and sends if allowed; waits for the outcome and records it.
@@ -330,13 +403,12 @@ impl Gate {
         request: Request<Firmware>,
         progress: &mut dyn FnMut(Background),
     ) -> Result<Sent, GateError> {
-        let decided = self.decide(opened, request);
-        let (record, permit) = self.record(opened, &decided.decision, &decided)?;
+        let decided = self.decide(opened, request)?;
+        let record = self.record(&decided)?;
         let Decided { decision, explanation, command, .. } = decided;
         let Decision::Allow(allowed) = decision else {
             return Ok(Sent { explanation, command, outcome: None, record });
         };
-        debug_assert!(permit, "only an allowed decision is a permit");
         let deadline = allowed.request().deadline;
         let holder = format!("{} by uid {}", command.opcode, allowed.request().caller.uid);
         let held = opened.slot.hold(&holder, deadline).map_err(|busy| {
@@ -366,8 +438,8 @@ impl Gate {
         interface: &dyn KernelInterface,
         request: Request<Kernel>,
     ) -> Result<Sent, GateError> {
-        let decided = self.decide(opened, request);
-        let (record, _) = self.record(opened, &decided.decision, &decided)?;
+        let decided = self.decide(opened, request)?;
+        let record = self.record(&decided)?;
         let Decided { decision, explanation, command, .. } = decided;
         let Decision::Allow(allowed) = decision else {
             return Ok(Sent { explanation, command, outcome: None, record });
@@ -380,33 +452,13 @@ impl Gate {
         Ok(Sent { explanation, command, outcome: Some(outcome), record })
     }
 
-    /// Puts a decision on record; answers its number and whether it allows.
-    fn record<R: Route>(
-        &self,
-        opened: &Opened,
-        decision: &Decision<R>,
-        decided: &Decided<R>,
-    ) -> Result<(u64, bool), GateError> {
-        let (request, durable) = match decision {
-            Decision::Allow(permit) => (permit.request(), permit.obligations().durable),
-            Decision::Refused(request) => (request, false),
+    /// Puts a decision on record and answers its number.
+    fn record<R: Route>(&self, decided: &Decided<R>) -> Result<u64, GateError> {
+        let durability = match &decided.decision {
+            Decision::Allow(permit) if permit.obligations().durable => Durability::Synced,
+            Decision::Allow(_) | Decision::Refused(_) => Durability::Grouped,
         };
-        let body = DecisionBody {
-            caller: &request.caller,
-            device: &opened.record,
-            command: &decided.command,
-            payload: decided.payload.clone(),
-            asked_scope: request.scope.map(fwgate_policy::Scope::name),
-            route: match request.route.as_judged() {
-                fwgate_policy::Route::Firmware => "firmware",
-                fwgate_policy::Route::Kernel(interface) => interface,
-            },
-            rule: &decided.rule,
-            explanation: &decided.explanation,
-        };
-        let durability = if durable { Durability::Synced } else { Durability::Grouped };
-        let record = self.append(Kind::Decision, &body, durability)?;
-        Ok((record, matches!(decision, Decision::Allow(_))))
+        Ok(self.journal.append(Kind::Decision, &decided.body, durability)?.sequence)
     }
 
     /// Hands a recorded command to the device; `None` once the deadline has passed.
@@ -551,7 +603,7 @@ fn terms(judgement: &Judgement<'_>, facts: &DeviceFacts) -> Option<Terms> {
         return None;
     };
     Some(Terms {
-        generation: facts.generation().clone(),
+        generation: Arc::clone(facts.generation()),
         obligations,
         granted,
         sourced_read: !obligations.durable,

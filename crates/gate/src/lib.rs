@@ -40,6 +40,7 @@ pub mod site;
 pub mod slot;
 pub mod text;
 pub mod transfer;
+mod verdicts;
 
 pub use caller::Caller;
 pub use device::{

@@ -12,6 +12,7 @@
 //! `tests/road/` shows that nothing else compiles.
 
 use core::time::Duration;
+use std::sync::Arc;
 use std::time::Instant;
 
 use fwgate_policy::{Obligations, Scope};
@@ -32,7 +33,7 @@ pub struct Permit<R: Route> {
 /// What the judge allowed a request on.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
-    pub(crate) generation: Generation,
+    pub(crate) generation: Arc<Generation>,
     pub(crate) obligations: Obligations,
     pub(crate) granted: Scope,
     /// Whether it is a sourced read, which facts that went stale do not void.
@@ -78,7 +79,7 @@ impl Recorded<Firmware> {
     /// A probe, now that the journal holds its opening's record: only a [`Probe`]'s own bytes.
     pub(crate) fn probe(probe: Probe, generation: &Generation, record: u64) -> Self {
         let terms = Terms {
-            generation: generation.clone(),
+            generation: Arc::new(generation.clone()),
             obligations: Obligations { taint: false, durable: false, read_back: false },
             granted: Scope::Configuration,
             sourced_read: false,
@@ -87,7 +88,7 @@ impl Recorded<Firmware> {
             route: Firmware,
             message: probe.message(),
             scope: None,
-            caller: Caller::gate_itself(),
+            caller: Arc::new(Caller::gate_itself()),
             deadline: DEFAULT_DEADLINE,
         };
         Permit::new(request, terms).recorded(record)
@@ -130,7 +131,7 @@ impl<R: Route> Recorded<R> {
     ///
     /// [`SubmitError::FactsChanged`] where it is not; nothing may be sent then.
     pub fn release(self, now: &Generation) -> Result<Delivery<R>, SubmitError> {
-        let judged_for = &self.terms.generation;
+        let judged_for = self.terms.generation.as_ref();
         if judged_for.opened != now.opened {
             let what = format!("judged for `{}`, found `{}`", judged_for.opened, now.opened);
             return Err(SubmitError::FactsChanged { what });

@@ -7,6 +7,7 @@
 //! *Not here*: judging (`gate`), making parts of a long request (`transfer`).
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use fwgate_policy::{Command, Scope};
 
@@ -38,6 +39,23 @@ pub enum Message {
 }
 
 impl Message {
+    /// Whether every byte is the same. For the short messages of a poller this is quicker than a
+    /// call into the C library for each slice.
+    #[must_use]
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        let same = |a: &[u8], b: &[u8]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b);
+        match (self, other) {
+            (Self::Cxl { opcode, payload }, Self::Cxl { opcode: o, payload: p }) => {
+                opcode == o && same(payload, p)
+            }
+            (
+                Self::NvmeAdmin { opcode, nsid, cdw, data, read_length },
+                Self::NvmeAdmin { opcode: o, nsid: n, cdw: c, data: d, read_length: r },
+            ) => opcode == o && nsid == n && read_length == r && cdw == c && same(data, d),
+            _ => false,
+        }
+    }
+
     /// The command as the judge sees it.
     #[must_use]
     pub fn command(&self) -> Command<'_> {
@@ -60,6 +78,9 @@ mod sealed {
 pub trait Route: sealed::Sealed {
     /// The route as the judge sees it.
     fn as_judged(&self) -> fwgate_policy::Route<'_>;
+
+    /// The key of the kernel's interface, if that is the route.
+    fn interface(&self) -> Option<&'static str>;
 }
 
 /// To the firmware, by one of the device's paths.
@@ -77,11 +98,19 @@ impl Route for Firmware {
     fn as_judged(&self) -> fwgate_policy::Route<'_> {
         fwgate_policy::Route::Firmware
     }
+
+    fn interface(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 impl Route for Kernel {
     fn as_judged(&self) -> fwgate_policy::Route<'_> {
         fwgate_policy::Route::Kernel(self.interface)
+    }
+
+    fn interface(&self) -> Option<&'static str> {
+        Some(self.interface)
     }
 }
 
@@ -95,7 +124,7 @@ pub struct Request<R: Route> {
     /// The scope asked for; `None` asks for the lowest that suffices.
     pub scope: Option<Scope>,
     /// Who asks.
-    pub caller: Caller,
+    pub caller: Arc<Caller>,
     /// The gate's total deadline, from the moment of sending.
     pub deadline: Duration,
 }

@@ -41,6 +41,11 @@ pub struct SiteAnswer {
 pub trait SitePolicy: Send + Sync {
     /// Answers; an implementation that fails answers [`Site::Error`].
     fn ask(&self, question: &SiteQuestion<'_, '_>) -> SiteAnswer;
+
+    /// Changes whenever an answer could: what was decided under another one is not remembered.
+    fn generation(&self) -> u64 {
+        0
+    }
 }
 
 /// In process: the caller owns its emulated devices, and the default holds for everybody else.

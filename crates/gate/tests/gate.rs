@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::{Scripted, gate, ok, request, within};
 use fwgate_gate::journal::{Journal, Kind};
-use fwgate_gate::{Background, Device as _, Failure, GateError, Pace, Reply, SubmitError};
+use fwgate_gate::{Background, Failure, GateError, Pace, Reply, SubmitError};
 use fwgate_policy::Scope;
 use serde_json::Value;
 
@@ -84,7 +84,7 @@ fn deciding_alone_records_and_sends_nothing() {
     let device = Arc::new(Scripted::new(&LOG));
     let opened = gate.open(device.clone()).unwrap();
     let before = records(gate.journal()).len();
-    let decided = gate.decide(&opened, request(0xC000, None));
+    let decided = gate.decide(&opened, request(0xC000, None)).unwrap();
     assert_eq!(decided.explanation.verdict, "allow");
     assert_eq!(records(gate.journal()).len(), before);
     assert!(device.sent.lock().unwrap().is_empty());
@@ -230,7 +230,7 @@ fn a_log_that_lies_below_the_floor_raises_the_scope_of_opaque_commands() {
     log.push((0x4301, 0));
     let opened = gate.open(Arc::new(Scripted::new(&log))).unwrap();
     assert!(!opened.facts().credible());
-    let decided = gate.decide(&opened, request(0xC000, None));
+    let decided = gate.decide(&opened, request(0xC000, None)).unwrap();
     assert_eq!(decided.explanation.required_scope, "debug-write-full");
 }
 
@@ -240,7 +240,7 @@ fn duplicate_rows_are_judged_by_all_that_they_say() {
     let mut log = LOG.to_vec();
     log.push((0xC000, 0x0002));
     let opened = gate.open(Arc::new(Scripted::new(&log))).unwrap();
-    let decided = gate.decide(&opened, request(0xC000, None));
+    let decided = gate.decide(&opened, request(0xC000, None)).unwrap();
     assert_eq!(decided.explanation.effects, ["immediate-config"]);
 }
 
@@ -288,4 +288,37 @@ fn what_a_device_calls_itself_cannot_reach_a_terminal_raw() {
     device.firmware = "\x1b]0;owned\x07";
     let opened = gate.open(Arc::new(device)).unwrap();
     assert_eq!(opened.record().firmware, "\\x1b]0;owned\\x07");
+}
+
+#[test]
+fn a_remembered_verdict_serves_only_the_very_same_request() {
+    let gate = gate();
+    let opened = gate.open(Arc::new(Scripted::new(&LOG))).unwrap();
+    let verdict = |request| gate.decide(&opened, request).unwrap().explanation;
+    let first = verdict(request(0xC003, Some(Scope::DebugWriteFull)));
+    assert_eq!(first.verdict, "allow");
+    // The same caller, held in another value, is still the same caller.
+    assert!(Arc::ptr_eq(&first, &verdict(request(0xC003, Some(Scope::DebugWriteFull)))));
+    // Another scope, another byte, another caller: judged anew, each with its own answer.
+    assert_eq!(verdict(request(0xC003, Some(Scope::DebugRead))).headline(), "scope-too-low");
+    let mut other = request(0xC003, Some(Scope::DebugWriteFull));
+    other.message = fwgate_gate::Message::Cxl { opcode: 0xC003, payload: vec![1] };
+    assert!(!Arc::ptr_eq(&first, &verdict(other)));
+    let mut stranger = request(0xC003, Some(Scope::DebugWriteFull));
+    Arc::make_mut(&mut stranger.caller).uid ^= 4096;
+    assert_eq!(verdict(stranger).verdict, "deny");
+}
+
+#[test]
+fn a_payload_that_differs_only_past_its_beginning_is_judged_anew() {
+    let gate = gate();
+    let opened = gate.open(Arc::new(Scripted::new(&LOG))).unwrap();
+    let with_last = |last: u8| {
+        let mut payload = vec![0; 64];
+        payload[63] = last;
+        let mut request = request(0xC000, None);
+        request.message = fwgate_gate::Message::Cxl { opcode: 0xC000, payload };
+        gate.decide(&opened, request).unwrap().explanation
+    };
+    assert!(!Arc::ptr_eq(&with_last(1), &with_last(2)));
 }

@@ -88,8 +88,15 @@ fn rights<'a>(standing: &Standing, asks: &Demand, reach: Scope, reasons: &mut Re
     if wide && reach >= Scope::DebugWriteFull && !standing.capabilities.sys_rawio {
         missing(Right::CapSysRawio);
     }
-    let typed_change = !read && !wide && asks.protocol == Protocol::Cxl;
-    if typed_change && !standing.path.admits_caller && !grants.named_action {
+    // What changes something without a known effect is below the scope that asks for a grant.
+    let low_change = !read && !asks.opaque && asks.protocol == Protocol::Cxl;
+    let by_grant = wide && grants.scope.is_some_and(|up_to| up_to >= reach);
+    if low_change
+        && (!wide || reach < Scope::DebugWrite)
+        && !standing.path.admits_caller
+        && !grants.named_action
+        && !by_grant
+    {
         missing(Right::PathOrNamedPermit);
     }
     note_used(standing, asks, reasons);

@@ -5,13 +5,13 @@
 //! an effect, a higher disclosure, lockdown, a capability or grant less. The verdict never becomes
 //! milder, and the scope that is needed or granted never falls.
 //!
-//! Two things that look like it are not: an effect reported for a feature that reports no change
+//! Three things that look like it are not: an effect reported for a feature that reports no change
 //! at all makes it one that Linux sends (`agreement.rs`), and a vendor row loaded at run time for
-//! an opaque command is a book, which names what was opaque.
+//! an opaque command is a book, which names what was opaque; and where it cannot be told whether
+//! the kernel's interface is there, the owner who set its absence aside has said what counts.
 
-#[path = "common/mod.rs"]
 mod common;
-#[path = "common/tape.rs"]
+#[path = "monotone/tape.rs"]
 mod tape;
 
 use fwgate_policy::facts::Known;
@@ -217,7 +217,7 @@ fn tighten(world: &mut World, tape: &mut Tape<'_>) -> &'static str {
         }
         _ => {
             around.drivers |= tape.of(&[Subsystems::NETDEV, Subsystems::RDMA]);
-            if tape.yes() {
+            if tape.yes() && !grants.set_aside.contains(SetAside::NO_INTERFACE) {
                 around.interfaces = None;
             }
             "one more driver"
@@ -336,7 +336,7 @@ fn a_random_question_is_now_allowed_now_redirected_now_denied() {
         counts[usize::from(verdict)] += 1;
     }
     println!("allow, redirect, deny: {counts:?}");
-    assert!(counts.iter().all(|count| *count > 60), "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 40), "{counts:?}");
 }
 
 #[test]

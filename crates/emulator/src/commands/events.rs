@@ -230,11 +230,7 @@ pub(crate) fn interrupt_policy(engine: &mut Engine, _: &[u8], reply: &mut Vec<u8
 
 /// 0103h: mode 0 none, 1 MSI; mode 2, firmware, is the host's own. The fifth byte, dynamic capacity, is
 /// taken and not kept: the device has none.
-pub(crate) fn set_interrupt_policy(
-    engine: &mut Engine,
-    input: &[u8],
-    _: &mut Vec<u8>,
-) -> Handled {
+pub(crate) fn set_interrupt_policy(engine: &mut Engine, input: &[u8], _: &mut Vec<u8>) -> Handled {
     let settings: [u8; LOGS] = Reader::new(input).array()?;
     if settings.iter().any(|setting| setting & 3 == 3) {
         return Err(ReturnCode::INVALID_INPUT);

@@ -146,10 +146,7 @@ mod tests {
     fn standard_features_have_the_sizes_that_the_kernel_knows() {
         let sizes: Vec<_> =
             FEATURES[..8].iter().map(|row| (row.initial.len(), row.set_size)).collect();
-        assert_eq!(
-            sizes,
-            [(4, 2), (13, 7), (20, 3), (20, 3), (19, 2), (19, 2), (19, 2), (19, 2)]
-        );
+        assert_eq!(sizes, [(4, 2), (13, 7), (20, 3), (20, 3), (19, 2), (19, 2), (19, 2), (19, 2)]);
         assert!(FEATURES[..8].iter().all(|row| row.effects == 0x0202));
     }
 

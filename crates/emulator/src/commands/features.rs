@@ -21,6 +21,9 @@ use crate::store::BadField;
 /// Bytes of one entry of Get Supported Features.
 const ENTRY: usize = 48;
 
+#[cfg(test)]
+pub(crate) use super::feature_table::VENDOR_UUID;
+
 /// Values of all features, and the transfer that is open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -238,13 +241,7 @@ pub(crate) fn set(engine: &mut Engine, input: &[u8], _: &mut Vec<u8>) -> Handled
     apply(engine, index, row, &bytes, keep)
 }
 
-fn apply(
-    engine: &mut Engine,
-    index: usize,
-    row: &FeatureRow,
-    bytes: &[u8],
-    keep: bool,
-) -> Handled {
+fn apply(engine: &mut Engine, index: usize, row: &FeatureRow, bytes: &[u8], keep: bool) -> Handled {
     let value = engine.state.features.values.get(index).ok_or(ReturnCode::INTERNAL_ERROR)?;
     let merged = merge(row.apply, &value.current.0, bytes)?;
     if row.apply == Apply::CopyAtColdReset {

@@ -86,7 +86,7 @@ impl Package {
 impl Firmware {
     pub(crate) fn check(&self) -> Result<(), BadField> {
         check_slot(self.active, "firmware.active")?;
-        for slot in self.staged {
+        if let Some(slot) = self.staged {
             check_slot(slot, "firmware.staged")?;
             BadField::unless(!self.empty(slot), "firmware.staged", "expected a filled slot", slot)?;
         }
@@ -169,7 +169,9 @@ pub(crate) fn transfer(engine: &mut Engine, input: &[u8], _: &mut Vec<u8>) -> Ha
         2..=4 if !open => return Err(ReturnCode::FW_TRANSFER_OUT_OF_ORDER),
         _ => {}
     }
-    if matches!(action, 0 | 3) && (check_slot(slot, "").is_err() || slot == engine.state.firmware.active) {
+    if matches!(action, 0 | 3)
+        && (check_slot(slot, "").is_err() || slot == engine.state.firmware.active)
+    {
         return Err(ReturnCode::INVALID_SLOT);
     }
     if action == 4 {
@@ -186,14 +188,15 @@ pub(crate) fn transfer(engine: &mut Engine, input: &[u8], _: &mut Vec<u8>) -> Ha
         return Err(ReturnCode::INVALID_INPUT);
     }
     // Only the last part may end inside a unit: the next offset could not name its end.
-    if matches!(action, 1 | 2) && (data.is_empty() || data.len() % UNIT != 0) {
+    if matches!(action, 1 | 2) && (data.is_empty() || !data.len().is_multiple_of(UNIT)) {
         return Err(ReturnCode::INVALID_PAYLOAD_LENGTH);
     }
     add(engine, data)?;
     if matches!(action, 1 | 2) {
         return Ok(Done::Now);
     }
-    let Some(Transfer { received, head, sum, .. }) = engine.change().firmware.transfer.take() else {
+    let Some(Transfer { received, head, sum, .. }) = engine.change().firmware.transfer.take()
+    else {
         return Err(ReturnCode::INTERNAL_ERROR);
     };
     let package = Package { slot, revision: verify(&head.0, received, sum) };

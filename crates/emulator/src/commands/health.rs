@@ -62,7 +62,12 @@ impl Health {
     }
 
     pub(crate) fn check(&self) -> Result<(), BadField> {
-        BadField::unless(self.life_used <= 100, "health.life_used", "expected percent", self.life_used)?;
+        BadField::unless(
+            self.life_used <= 100,
+            "health.life_used",
+            "expected percent",
+            self.life_used,
+        )?;
         BadField::unless(
             self.warnings & !ALERTS == 0,
             "health.warnings",

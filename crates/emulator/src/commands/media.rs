@@ -70,7 +70,13 @@ struct Scan {
 
 impl Default for Media {
     fn default() -> Self {
-        Self { poison: Vec::new(), latent: vec![0x1000, 0x8000_0040], list: None, scan: None, erased: 0 }
+        Self {
+            poison: Vec::new(),
+            latent: vec![0x1000, 0x8000_0040],
+            list: None,
+            scan: None,
+            erased: 0,
+        }
     }
 }
 
@@ -199,7 +205,6 @@ pub(crate) fn inject(engine: &mut Engine, input: &[u8], _: &mut Vec<u8>) -> Hand
         return Err(ReturnCode::INVALID_PHYSICAL_ADDRESS);
     }
     engine.change().media.add(dpa, INJECTED)?;
-    media_event(engine, Severity::Information, dpa);
     Ok(Done::Now)
 }
 

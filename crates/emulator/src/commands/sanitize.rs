@@ -11,7 +11,7 @@ use fwgate_wire::cxl::ReturnCode;
 
 use super::events::Severity;
 use crate::bytes::Put as _;
-use crate::engine::{Engine, Done, Handled, Then};
+use crate::engine::{Done, Engine, Handled, Then};
 
 /// 4400h.
 pub(crate) fn sanitize(engine: &mut Engine, _: &[u8], _: &mut Vec<u8>) -> Handled {

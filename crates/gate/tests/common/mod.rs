@@ -167,7 +167,7 @@ pub(crate) fn request(opcode: u16, scope: Option<Scope>) -> Request<Firmware> {
         route: Firmware,
         message: Message::Cxl { opcode, payload: Vec::new() },
         scope,
-        caller: Caller::this_process(),
+        caller: Arc::new(Caller::this_process()),
         deadline: DEFAULT_DEADLINE,
     }
 }

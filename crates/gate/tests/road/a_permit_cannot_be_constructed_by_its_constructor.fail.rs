@@ -2,7 +2,7 @@
 use fwgate_gate::{Firmware, Permit, Request};
 
 fn forge(request: Request<Firmware>) -> usize {
-    let _: Permit<Firmware> = Permit::new(request, todo!());
+    let _: Permit<Firmware> = Permit::new(request, panic!("no terms"));
     0
 }
 

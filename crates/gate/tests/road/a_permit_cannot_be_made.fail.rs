@@ -2,7 +2,7 @@
 use fwgate_gate::{Firmware, Permit, Request};
 
 fn forge(request: Request<Firmware>) -> Permit<Firmware> {
-    Permit { request, terms: todo!() }
+    Permit { request, terms: panic!("no terms") }
 }
 
 fn main() {}

@@ -7,6 +7,10 @@ impl Route for Around {
     fn as_judged(&self) -> fwgate_policy::Route<'_> {
         fwgate_policy::Route::Firmware
     }
+
+    fn interface(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 fn main() {}

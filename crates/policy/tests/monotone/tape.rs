@@ -181,7 +181,7 @@ pub(crate) fn ground(tape: &mut Tape<'_>, asked: u16) -> GroundRow {
             Condition::InterfacePresent,
         ]),
         read_disturbs: tape.yes(),
-        interface: tape.maybe(|it| it.of(&KEYS)),
+        interface: (!tape.seldom()).then(|| tape.of(&KEYS)),
         why: "test",
         source: "test",
     }
@@ -236,7 +236,7 @@ impl Layer {
             layer.nvme_selectors.push(operation(tape, 0x0002));
             layer.operations.push(operation(tape, 0xC005));
         }
-        for _ in 0..tape.below(3) {
+        for _ in 0..tape.below(4) {
             layer.ground.push(ground(tape, asked));
         }
         for _ in 0..tape.below(3) {
@@ -324,7 +324,7 @@ impl Device {
             decoder_committed: tape.of(&KNOWN),
             namespace_in_use: tape.of(&KNOWN),
             drivers: tape.subsystems(),
-            interfaces: tape.of(&[Some(&[][..]), Some(&KEYS[..]), Some(&KEYS[..1]), None]),
+            interfaces: tape.of(&[Some(&[]), Some(&KEYS), Some(&KEYS), Some(&KEYS[..1]), None]),
         };
         Self { reported, credible: !tape.seldom(), features, surroundings }
     }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `man`: manual pages, made from the one definition of the command line.
+
+use std::path::Path;
+
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+
+use crate::cli::{Cli, ManArgs};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::files;
+use crate::output::Ui;
+
+/// Files and folders that the page names.
+const FILES: &[(&str, &str)] = &[
+    ("/var/lib/fwgate", "root's journal and emulated devices"),
+    ("$XDG_STATE_HOME/fwgate", "everybody else's; without the variable, ~/.local/state/fwgate"),
+    ("journal/", "in that folder: the journal of record, segments of hash-chained records"),
+    ("devices/", "in that folder: what the emulated devices remember, and their locks"),
+];
+
+/// Variables that the page names.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("FWGATE_STATE_DIR", "folder for journal and emulated devices, in place of the default"),
+    ("XDG_STATE_HOME", "where users keep state; relative paths count as none"),
+    ("NO_COLOR", "set to anything, no colours are written, not even on a terminal"),
+];
+
+/// Runs `man`.
+pub(crate) fn run(ui: &mut Ui, args: &ManArgs) -> Result<Exit, CliError> {
+    let mut command = Cli::command();
+    command.build();
+    match &args.dir {
+        None => ui.bytes(&page(&command)?)?,
+        Some(dir) => {
+            std::fs::create_dir_all(dir).map_err(|error| {
+                let detail = format!("cannot make `{}`: {error}", crate::error::path(dir));
+                CliError::usage("unwritable-file", detail).argument("DIR").file(dir)
+            })?;
+            let count = write(dir, &command)?;
+            ui.note(&format!("{count} pages in {}\n", crate::error::path(dir)));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes the page of a verb and of those under it; answers how many.
+fn write(dir: &Path, command: &clap::Command) -> Result<usize, CliError> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    files::write_public(&dir.join(format!("{name}.1")), &page(command)?)?;
+    let mut count = 1usize;
+    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+        count = count.saturating_add(write(dir, verb)?);
+    }
+    Ok(count)
+}
+
+fn page(command: &clap::Command) -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    let version = format!("fwgate {}", env!("CARGO_PKG_VERSION"));
+    Man::new(command.clone())
+        .source(version)
+        .manual("fwgate")
+        .render(&mut bytes)
+        .map_err(|error| {
+            CliError::new(Exit::Failed, "output", format!("cannot make the manual: {error}"))
+        })?;
+    let exits: Vec<(String, &str)> =
+        Exit::ALL.iter().map(|exit| (exit.status().to_string(), exit.meaning())).collect();
+    let exits: Vec<(&str, &str)> = exits.iter().map(|(n, text)| (n.as_str(), *text)).collect();
+    for (title, rows) in
+        [("EXIT STATUS", exits.as_slice()), ("ENVIRONMENT", ENVIRONMENT), ("FILES", FILES)]
+    {
+        bytes.extend_from_slice(section(title, rows).as_bytes());
+    }
+    Ok(bytes)
+}
+
+/// A section of names and what they are, in roff.
+fn section(title: &str, rows: &[(&str, &str)]) -> String {
+    let plain = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
+    let mut text = format!(".SH \"{title}\"\n");
+    for (name, what) in rows {
+        text.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", plain(name), plain(what)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_every_status_and_every_verb() {
+        let mut command = Cli::command();
+        command.build();
+        let text = String::from_utf8(page(&command).unwrap()).unwrap();
+        for exit in Exit::ALL {
+            assert!(text.contains(&format!("\\fB{}\\fR\n", exit.status())), "{exit:?}");
+        }
+        for verb in command.get_subcommands() {
+            assert!(text.contains(verb.get_name()), "{}", verb.get_name());
+        }
+        for title in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
+            assert!(text.contains(title), "{title}");
+        }
+    }
+
+    #[test]
+    fn every_verb_has_a_page_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Cli::command();
+        command.build();
+        let count = write(folder.path(), &command).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), count);
+        assert!(folder.path().join("fwgate-audit-verify.1").exists());
+    }
+}
