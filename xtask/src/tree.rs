@@ -62,10 +62,13 @@ impl Target {
 }
 
 impl Tree {
-    /// The tree that this program was built in.
+    /// The tree that cargo runs this program in; without cargo, the one that it was built in.
     pub(crate) fn here() -> Self {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        Self { root: manifest.parent().unwrap_or(manifest).to_owned() }
+        // Asked for at run time: a target folder may be shared by several clones.
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR");
+        let manifest = manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let manifest = PathBuf::from(manifest);
+        Self { root: manifest.parent().unwrap_or(&manifest).to_owned() }
     }
 
     /// A path in the tree.

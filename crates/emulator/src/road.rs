@@ -182,16 +182,19 @@ impl Device for CxlDevice {
         let mut answer = Vec::new();
         for (number, part) in (1..).zip(parts) {
             let deadline = device.deadline_in(time_left(&delivery));
-            let completed = device.execute(*opcode, &part, &mut answer, deadline).map_err(
-                |error| match transport(&error) {
-                    // An earlier part has run, whatever became of this one.
-                    SubmitError::Transport { what, .. } if number > 1 => SubmitError::Transport {
-                        what: format!("part {number} of {count}: {what}"),
-                        may_have_run: true,
-                    },
-                    other => other,
-                },
-            )?;
+            let completed =
+                device.execute(*opcode, &part, &mut answer, deadline).map_err(|error| {
+                    match transport(&error) {
+                        // An earlier part has run, whatever became of this one.
+                        SubmitError::Transport { what, .. } if number > 1 => {
+                            SubmitError::Transport {
+                                what: format!("part {number} of {count}: {what}"),
+                                may_have_run: true,
+                            }
+                        }
+                        other => other,
+                    }
+                })?;
             if number == count || !completed.return_code.is_success() && !completed.background {
                 return Ok(reply(&completed, answer));
             }
@@ -297,10 +300,7 @@ impl NvmeDevice {
     }
 
     fn generation(device: &EmulatedNvme) -> Generation {
-        Generation {
-            opened: format!("emulated {}", device.name()),
-            changes: device.changes(),
-        }
+        Generation { opened: format!("emulated {}", device.name()), changes: device.changes() }
     }
 }
 

@@ -169,7 +169,10 @@ fn on_a_driven_device_the_kernels_ground_is_redirected_to_its_interface() {
     let opened = gate.open(device.clone() as Arc<dyn Device>).unwrap();
     let inject = 0x1000u64.to_le_bytes();
     let sent = send(&gate, &opened, 0x4301, &inject, None);
-    assert_eq!((sent.explanation.verdict, sent.explanation.headline()), ("redirect", "kernel-owned"));
+    assert_eq!(
+        (sent.explanation.verdict, sent.explanation.headline()),
+        ("redirect", "kernel-owned")
+    );
     assert!(sent.explanation.interface.is_some());
     assert!(sent.outcome.is_none());
     // The same by the kernel's own interface is allowed, done, and on record.
@@ -177,8 +180,7 @@ fn on_a_driven_device_the_kernels_ground_is_redirected_to_its_interface() {
     let key = "cxl-poison-debugfs";
     let debugfs = interfaces.iter().find(|interface| interface.key() == key).unwrap();
     let route = Kernel { interface: "cxl-poison-debugfs" };
-    let sent =
-        gate.run(&opened, debugfs.as_ref(), request(route, 0x4301, &inject, None)).unwrap();
+    let sent = gate.run(&opened, debugfs.as_ref(), request(route, 0x4301, &inject, None)).unwrap();
     assert_eq!(sent.explanation.verdict, "allow", "{:?}", sent.explanation.reasons);
     assert_eq!(sent.explanation.path, Some("kernel-interface"));
     assert_eq!(sent.outcome.unwrap().record.status, "done");
@@ -262,4 +264,27 @@ fn duplicate_rows_make_the_log_incredible_and_opaque_commands_dear() {
     assert!(!opened.facts().credible());
     let sent = send(&gate, &opened, 0xC000, &[], Some(Scope::DebugRead));
     assert_eq!(sent.explanation.headline(), "scope-too-low");
+}
+
+#[test]
+fn a_log_that_changes_after_an_activation_raises_an_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = gate().remembering(fwgate_gate::KnownLogs::new(folder.path().to_owned()));
+    let plan = r#"{"rules":[],"log_after_activation":[{"opcode":"0xC006","effects":"0x0002"}]}"#;
+    let faults = Some(FaultPlan::parse(plan).unwrap());
+    let device = device(Options { faults, background_us: 0, ..Options::cxl0() });
+    let opened = gate.open(device.clone() as Arc<dyn Device>).unwrap();
+    assert_eq!(opened.alert(), None);
+    let before = request(Firmware, 0xC006, &[7, 0, 0, 0], None);
+    let scope = |opened: &Opened, asked| gate.explain(opened, asked, |why, _| why.required_scope);
+    assert_eq!(scope(&opened, &before).unwrap(), "debug-read");
+    let mut image = vec![0u8; 128];
+    image[1] = 2;
+    image.extend(firmware::package("FW 9.9", &[0x5A; 100]));
+    done(&gate, &opened, 0x0201, &image);
+    done(&gate, &opened, 0x0202, &[1, 2]);
+    device.control(|device| device.power_cycle()).unwrap();
+    let again = gate.open(device as Arc<dyn Device>).unwrap();
+    assert!(again.alert().unwrap().contains("to `FW 9.9`"), "{:?}", again.alert());
+    assert_eq!(scope(&again, &before).unwrap(), "debug-write-full");
 }

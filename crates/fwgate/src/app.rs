@@ -91,18 +91,20 @@ fn usage_error(error: &clap::Error) -> CliError {
         ErrorKind::ArgumentConflict => "conflicting-arguments",
         _ => "usage",
     };
-    let text = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        "a verb is missing; see: fwgate --help".to_owned()
-    } else {
-        first_paragraph(&error.render().to_string())
-    };
-    let made = CliError::usage(code, text);
-    let argument = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand]
-        .into_iter()
-        .find_map(|kind| match error.get(kind) {
-            Some(ContextValue::String(text)) => Some(text.clone()),
-            Some(ContextValue::Strings(texts)) => texts.first().cloned(),
-            _ => None,
+    if matches!(
+        error.kind(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        return CliError::usage(code, "a verb is missing; see: fwgate --help");
+    }
+    let made = CliError::usage(code, first_paragraph(&error.render().to_string()));
+    let argument =
+        [ContextKind::InvalidArg, ContextKind::InvalidSubcommand].into_iter().find_map(|kind| {
+            match error.get(kind) {
+                Some(ContextValue::String(text)) => Some(text.clone()),
+                Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+                _ => None,
+            }
         });
     match argument {
         Some(argument) => made.argument(&argument),
@@ -174,7 +176,8 @@ mod tests {
 
     #[test]
     fn json_elsewhere_is_no_form() {
-        for args in [&["json"][..], &["-o", "table"], &["--", "-o", "json"], &["--output", "json"], &[]]
+        for args in
+            [&["json"][..], &["-o", "table"], &["--", "-o", "json"], &["--output", "json"], &[]]
         {
             assert!(!asks(args), "{args:?}");
         }

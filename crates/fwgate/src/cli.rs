@@ -27,6 +27,8 @@ use crate::output::Format;
     version,
     arg_required_else_help = true,
     subcommand_required = true,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs",
     max_term_width = 100,
     after_help = "Start here: fwgate tour",
     after_long_help = "Start here: fwgate tour\n\nSee also: fwgate man | man -l -"
@@ -55,8 +57,9 @@ pub(crate) struct Globals {
     /// Tell more
     #[arg(short, long, global = true, help_heading = "Everywhere")]
     pub(crate) verbose: bool,
-    /// How long to wait in all, for a lock or a device: 500ms, 10s, 2m [default: 10s]
+    /// The total deadline.
     #[arg(
+        help = "How long to wait in all, for a lock or a device: 500ms, 10s, 2m [default: 10s]",
         long,
         global = true,
         value_name = "DURATION",
@@ -119,20 +122,20 @@ pub(crate) enum Verb {
     )]
     Send(SendArgs),
     /// Read and check the journal
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
     Audit {
         #[command(subcommand)]
         verb: AuditVerb,
     },
     /// Show the settings
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
     Config {
         #[command(subcommand)]
         verb: ConfigVerb,
     },
     /// Write a completion script for a shell
-    #[command(
-        after_help = "Example:\n  fwgate completions bash > \
-                      ~/.local/share/bash-completion/completions/fwgate"
-    )]
+    #[command(after_help = "Example:\n  fwgate completions bash > \
+                      ~/.local/share/bash-completion/completions/fwgate")]
     Completions(CompletionsArgs),
     /// Write the manual pages
     ///
@@ -276,8 +279,12 @@ pub(crate) struct ExplainArgs {
     pub(crate) target: Vec<String>,
     #[command(flatten)]
     pub(crate) from: FromArgs,
-    /// Who is to ask: USER[:GROUP][+cap_sys_rawio][+cap_sys_admin], by name or number
-    #[arg(long = "as", value_name = "USER")]
+    /// Who is to ask, by name or number, with a group and capabilities that are supposed.
+    #[arg(
+        long = "as",
+        value_name = "USER",
+        help = "Who is to ask: USER[:GROUP][+cap_sys_rawio][+cap_sys_admin], by name or number"
+    )]
     pub(crate) person: Option<String>,
     #[command(flatten)]
     pub(crate) command: CommandArgs,
@@ -292,8 +299,6 @@ pub(crate) struct SendArgs {
     /// Number or name of the command
     #[arg(value_name = "COMMAND")]
     pub(crate) name: String,
-    #[command(flatten)]
-    pub(crate) command: CommandArgs,
     /// Write the reply's bytes to a new file, mode 0600
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -303,6 +308,8 @@ pub(crate) struct SendArgs {
     /// Judge only, as `explain` does
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) command: CommandArgs,
 }
 
 /// `audit`.
@@ -360,9 +367,8 @@ pub(crate) struct ManArgs {
 fn scope() -> impl clap::builder::TypedValueParser<Value = Scope> {
     use clap::builder::TypedValueParser as _;
 
-    clap::builder::PossibleValuesParser::new(Scope::ALL.map(Scope::name)).map(|name| {
-        Scope::by_name(&name).unwrap_or(Scope::Configuration)
-    })
+    clap::builder::PossibleValuesParser::new(Scope::ALL.map(Scope::name))
+        .map(|name| Scope::by_name(&name).unwrap_or(Scope::Configuration))
 }
 
 /// A number of 32 bits: decimal, or hexadecimal with `0x`.
@@ -383,7 +389,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A time with its unit: `500ms`, `10s`, `2m`, `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.len().saturating_sub(text.trim_start_matches(|c: char| c.is_ascii_digit()).len());
+    let digits =
+        text.len().saturating_sub(text.trim_start_matches(|c: char| c.is_ascii_digit()).len());
     let (number, unit) = text.split_at(digits);
     let scale = match unit {
         "ms" => 1,
@@ -431,7 +438,9 @@ mod tests {
     fn a_time_needs_its_unit() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for bad in ["10", "", "s", "10 s", "-1s", "0s", "25h", "99999999999999999999s", "1d", "1.5s"] {
+        for bad in
+            ["10", "", "s", "10 s", "-1s", "0s", "25h", "99999999999999999999s", "1d", "1.5s"]
+        {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

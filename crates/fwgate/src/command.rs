@@ -23,21 +23,21 @@ const MAX_REPLY: u32 = 1 << 20;
 const IDENTIFY: u32 = 4096;
 
 /// What COMMAND names are looked up in, beside the tables of the specifications.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<'k> {
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
     /// The language of the device.
     pub(crate) protocol: Protocol,
     /// PCI vendor and device id, which pick the vendor's rows.
     pub(crate) pci: (u16, u16),
     /// Firmware revision, likewise.
-    pub(crate) firmware: &'k [u8],
+    pub(crate) firmware: Vec<u8>,
 }
 
 /// The message that COMMAND and the options mean.
 pub(crate) fn message(
     name: &str,
     args: &CommandArgs,
-    known: &Known<'_>,
+    known: &Known,
     tables: &Tables<'_>,
 ) -> Result<Message, CliError> {
     let opcode = opcode(name, known, tables)?;
@@ -121,7 +121,7 @@ fn first_given(args: &NvmeArgs) -> Option<&'static str> {
 }
 
 /// The opcode that COMMAND names.
-fn opcode(text: &str, known: &Known<'_>, tables: &Tables<'_>) -> Result<u16, CliError> {
+fn opcode(text: &str, known: &Known, tables: &Tables<'_>) -> Result<u16, CliError> {
     let digits = match known.protocol {
         Protocol::Cxl => 4,
         Protocol::NvmeAdmin | Protocol::NvmeIo => 2,
@@ -158,7 +158,7 @@ fn numeric(text: &str, digits: usize) -> Option<Result<u16, CliError>> {
         .expected(format!("{digits} hexadecimal digits"), text)))
 }
 
-fn by_name(text: &str, known: &Known<'_>, tables: &Tables<'_>) -> Option<u16> {
+fn by_name(text: &str, known: &Known, tables: &Tables<'_>) -> Option<u16> {
     let table = match known.protocol {
         Protocol::Cxl => cxl::table::by_name(text).map(|row| row.opcode),
         Protocol::NvmeAdmin | Protocol::NvmeIo => {
@@ -166,23 +166,22 @@ fn by_name(text: &str, known: &Known<'_>, tables: &Tables<'_>) -> Option<u16> {
         }
     };
     table.or_else(|| {
-        let fits = |name: &str| {
-            name.eq_ignore_ascii_case(text) || slug(name).eq_ignore_ascii_case(text)
-        };
+        let fits =
+            |name: &str| name.eq_ignore_ascii_case(text) || slug(name).eq_ignore_ascii_case(text);
         vendor_rows(known, tables).find(|(name, _)| fits(name)).map(|(_, opcode)| opcode)
     })
 }
 
 /// Names of vendor commands of this device.
 fn vendor_rows<'t>(
-    known: &'t Known<'t>,
+    known: &'t Known,
     tables: &'t Tables<'_>,
 ) -> impl Iterator<Item = (&'t str, u16)> {
     let (vendor, device) = known.pci;
     tables
         .layers()
         .flat_map(|layer| layer.vendor)
-        .filter(move |row| row.device.covers(vendor, device, known.firmware))
+        .filter(move |row| row.device.covers(vendor, device, &known.firmware))
         .map(|row| (row.name, row.opcode))
 }
 
@@ -191,9 +190,8 @@ fn slug(name: &str) -> String {
 }
 
 /// No such command, and those that were perhaps meant.
-fn unknown(text: &str, known: &Known<'_>, tables: &Tables<'_>) -> CliError {
+fn unknown(text: &str, known: &Known, tables: &Tables<'_>) -> CliError {
     let wanted = slug(text);
-    let words: Vec<&str> = wanted.split('-').filter(|word| word.len() > 2).collect();
     let slugs: Vec<String> = match known.protocol {
         Protocol::Cxl => cxl::table::COMMANDS.iter().map(|row| row.slug.to_owned()).collect(),
         Protocol::NvmeAdmin | Protocol::NvmeIo => {
@@ -203,10 +201,10 @@ fn unknown(text: &str, known: &Known<'_>, tables: &Tables<'_>) -> CliError {
     let mut near: Vec<(usize, String)> = slugs
         .into_iter()
         .chain(vendor_rows(known, tables).map(|(name, _)| slug(name)))
-        .map(|slug| (words.iter().filter(|word| slug.contains(*word)).count(), slug))
-        .filter(|(count, _)| *count > 0)
+        .map(|slug| (likeness(&wanted, &slug), slug))
+        .filter(|(likeness, _)| *likeness > 0)
         .collect();
-    near.sort_by_key(|(count, slug)| (std::cmp::Reverse(*count), slug.len()));
+    near.sort_by_key(|(likeness, slug)| (std::cmp::Reverse(*likeness), slug.len()));
     near.truncate(3);
     let hint = if near.is_empty() {
         "a number such as 0xC001, or a name such as get-health-info, expected".to_owned()
@@ -216,6 +214,17 @@ fn unknown(text: &str, known: &Known<'_>, tables: &Tables<'_>) -> CliError {
     };
     let detail = format!("no command `{}`; {hint}", shown(text));
     CliError::new(Exit::NotFound, "unknown-command", detail).argument("COMMAND")
+}
+
+/// How many letters the words of two names begin with in common; fewer than three in a word do not
+/// count.
+fn likeness(wanted: &str, slug: &str) -> usize {
+    let common = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    wanted
+        .split('-')
+        .map(|word| slug.split('-').map(|other| common(word, other)).max().unwrap_or_default())
+        .filter(|letters| *letters > 2)
+        .sum()
 }
 
 /// The payload from `--payload` or `--hex`; `None` where neither was given.
@@ -275,10 +284,12 @@ mod tests {
         Only::try_parse_from(["x"].iter().chain(list)).unwrap().command
     }
 
-    const CXL: Known<'_> = Known { protocol: Protocol::Cxl, pci: (0xFFF0, 0x0C01), firmware: b"" };
-    const NVME: Known<'_> = Known { protocol: Protocol::NvmeAdmin, ..CXL };
+    const CXL: Known =
+        Known { protocol: Protocol::Cxl, pci: (0xFFF0, 0x0C01), firmware: Vec::new() };
+    const NVME: Known =
+        Known { protocol: Protocol::NvmeAdmin, pci: (0xFFF0, 0x0C02), firmware: Vec::new() };
 
-    fn read(known: &Known<'_>, text: &str) -> Result<u16, CliError> {
+    fn read(known: &Known, text: &str) -> Result<u16, CliError> {
         opcode(text, known, &Tables::BUILTIN)
     }
 
@@ -310,7 +321,7 @@ mod tests {
         assert_eq!(read(&CXL, "Inject Poison").unwrap(), 0x4301);
         assert_eq!(read(&CXL, "multiplexer").unwrap(), 0xC005);
         assert_eq!(read(&NVME, "identify").unwrap(), 0x06);
-        let other = Known { pci: (0x8086, 1), ..CXL };
+        let other = Known { pci: (0x8086, 1), ..CXL.clone() };
         assert_eq!(read(&other, "multiplexer").unwrap_err().code(), "unknown-command");
     }
 

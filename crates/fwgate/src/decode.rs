@@ -79,10 +79,8 @@ fn text(bytes: &[u8]) -> Value {
 
 fn firmware(bytes: &[u8]) -> Option<Fields> {
     let info = FirmwareInfo::parse(bytes).ok()?;
-    let revisions: Vec<Value> = (1..=info.slots.min(4))
-        .filter_map(|slot| info.revision(slot))
-        .map(text)
-        .collect();
+    let revisions: Vec<Value> =
+        (1..=info.slots.min(4)).filter_map(|slot| info.revision(slot)).map(text).collect();
     Some(vec![
         ("slots", info.slots.into()),
         ("active_slot", info.active_slot().into()),
@@ -217,8 +215,7 @@ mod tests {
 
     #[test]
     fn a_captured_identity_is_told_in_words() {
-        let bytes =
-            include_bytes!("../../../tests-data/captures/qemu-type3-mem0-identify.bin");
+        let bytes = include_bytes!("../../../tests-data/captures/qemu-type3-mem0-identify.bin");
         let decoded = reply(&cxl(0x4000), (0, 0), bytes).unwrap();
         let total = decoded.number("total_bytes").unwrap();
         assert!(total > 0 && total % (256 << 20) == 0, "{total}");
@@ -227,10 +224,19 @@ mod tests {
     #[test]
     fn captured_replies_are_decoded() {
         for (opcode, bytes) in [
-            (0x0200, &include_bytes!("../../../tests-data/captures/qemu-type3-mem0-fw-info.bin")[..]),
+            (
+                0x0200,
+                &include_bytes!("../../../tests-data/captures/qemu-type3-mem0-fw-info.bin")[..],
+            ),
             (0x0300, include_bytes!("../../../tests-data/captures/qemu-type3-mem0-timestamp.bin")),
-            (0x4100, include_bytes!("../../../tests-data/captures/qemu-type3-mem0-partition-info.bin")),
-            (0x4201, include_bytes!("../../../tests-data/captures/qemu-type3-mem0-alert-config.bin")),
+            (
+                0x4100,
+                include_bytes!("../../../tests-data/captures/qemu-type3-mem0-partition-info.bin"),
+            ),
+            (
+                0x4201,
+                include_bytes!("../../../tests-data/captures/qemu-type3-mem0-alert-config.bin"),
+            ),
         ] {
             assert!(reply(&cxl(opcode), (0, 0), bytes).is_some(), "{opcode:04X}");
         }
@@ -251,7 +257,11 @@ mod tests {
     fn a_reply_of_any_other_length_is_left_as_it_is() {
         for opcode in [0x0200, 0x0300, 0x4000, 0x4100, 0x4200, 0x4201, 0x4203, 0xC000] {
             for length in [0, 3, 63, 65, 200] {
-                assert_eq!(reply(&cxl(opcode), EMULATED_CXL, &vec![0; length]), None, "{opcode:04X}");
+                assert_eq!(
+                    reply(&cxl(opcode), EMULATED_CXL, &vec![0; length]),
+                    None,
+                    "{opcode:04X}"
+                );
             }
         }
     }

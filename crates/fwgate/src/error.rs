@@ -111,6 +111,13 @@ impl CliError {
         self
     }
 
+    /// The same error once more.
+    pub(crate) fn again(&self) -> Self {
+        let Inner { exit, code, detail, place } = self.0.as_ref();
+        let (detail, place) = (detail.clone(), place.clone());
+        Self(Box::new(Inner { exit: *exit, code, detail, place }))
+    }
+
     /// The status to end with.
     pub(crate) fn exit(&self) -> Exit {
         self.0.exit
@@ -153,7 +160,9 @@ impl CliError {
         let (expected, found) = match error.kind {
             FormatErrorKind::TooShort { need, have } => (format!("{need} bytes"), have),
             FormatErrorKind::TooLong { limit, have } => (format!("at most {limit} bytes"), have),
-            FormatErrorKind::NotMultiple { of, have } => (format!("whole rows of {of} bytes"), have),
+            FormatErrorKind::NotMultiple { of, have } => {
+                (format!("whole rows of {of} bytes"), have)
+            }
             _ => (error.kind.to_string(), 0),
         };
         let detail = format!("{}: {} at byte {offset}: {}", path(file), error.what, error.kind);
@@ -180,9 +189,8 @@ impl From<JournalError> for CliError {
                 Self::new(Exit::Transport, "journal-held", detail).file(path)
             }
             JournalError::Absent { path } => {
-                let detail = format!(
-                    "{detail}: nothing has been judged or sent with this state folder yet"
-                );
+                let detail =
+                    format!("{detail}: nothing has been judged or sent with this state folder yet");
                 Self::new(Exit::NotFound, "no-journal", detail).file(path)
             }
             JournalError::Damaged { path, bad } => {

@@ -60,6 +60,7 @@ impl Output {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
+        fs::metadata(folder).map_err(|error| unwritable(place, &error))?;
         // Made 0600 by the library.
         let beside = tempfile::Builder::new()
             .prefix(".fwgate-")
@@ -100,17 +101,23 @@ fn exists(place: &Path, why: &str) -> CliError {
 }
 
 fn unwritable(place: &Path, error: &io::Error) -> CliError {
-    let detail = format!("cannot write `{}`: {error}", shown_path(place));
+    let detail = format!("cannot write `{}`: {}", shown_path(place), plain(error));
     CliError::usage("unwritable-file", detail).file(place)
 }
 
 /// After the send: the reply is there and could not be kept.
 fn lost(place: &Path, error: &io::Error) -> CliError {
     let detail = format!(
-        "the command was sent and is on record, but its reply could not be written to `{}`: {error}",
-        shown_path(place)
+        "the command was sent and is on record, but its reply could not be written to `{}`: {}",
+        shown_path(place),
+        plain(error)
     );
     CliError::new(Exit::Failed, "output-lost", detail).file(place)
+}
+
+/// What the system said, without the name of the file beside.
+fn plain(error: &io::Error) -> String {
+    if error.get_ref().is_some() { error.kind().to_string() } else { error.to_string() }
 }
 
 #[cfg(test)]
@@ -127,7 +134,10 @@ mod tests {
         let error = read(&file, 8, "--payload").unwrap_err();
         assert_eq!((error.exit(), error.code()), (Exit::Usage, "file-too-long"));
         assert_eq!(read(folder.path(), 8, "--payload").unwrap_err().code(), "unreadable-file");
-        assert_eq!(read(Path::new("/dev/zero"), 8, "--payload").unwrap_err().code(), "file-too-long");
+        assert_eq!(
+            read(Path::new("/dev/zero"), 8, "--payload").unwrap_err().code(),
+            "file-too-long"
+        );
     }
 
     #[test]

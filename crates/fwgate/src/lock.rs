@@ -7,7 +7,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
@@ -49,26 +49,28 @@ impl DeviceLock {
                 Err(TryLockError::Error(error)) => return Err(failed(&error)),
             }
             if until.is_some_and(|until| Instant::now() >= until) {
-                return Err(busy(device, place, &mut file));
+                return Err(busy(device, &place, &mut file));
             }
             std::thread::sleep(AGAIN);
         }
         let name = format!("`{purpose}` of process {}", std::process::id());
         // The name is for those who wait; without it they are told less.
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| {
-            file.write_all(name.as_bytes())
-        });
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(name.as_bytes()));
         Ok(Self { _file: file })
     }
 }
 
 fn open(place: &Path) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let flags =
+        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = rustix::fs::open(place, flags, Mode::RUSR | Mode::WUSR)?;
     Ok(File::from(file))
 }
 
-fn busy(device: &str, place: PathBuf, file: &mut File) -> CliError {
+fn busy(device: &str, place: &Path, file: &mut File) -> CliError {
     let mut name = Vec::new();
     let read = file.rewind().and_then(|()| file.take(NAME).read_to_end(&mut name));
     let holder = match read {
@@ -76,7 +78,7 @@ fn busy(device: &str, place: PathBuf, file: &mut File) -> CliError {
         _ => "another process".to_owned(),
     };
     let detail = format!("`{device}` is busy with {holder}; wait longer with --timeout");
-    CliError::new(Exit::Transport, "device-busy", detail).device(device).file(&place)
+    CliError::new(Exit::Transport, "device-busy", detail).device(device).file(place)
 }
 
 #[cfg(test)]

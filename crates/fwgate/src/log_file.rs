@@ -12,13 +12,16 @@ use fwgate_policy::tables::Classes;
 use fwgate_policy::{Protocol, ReportedRow, Tables};
 use fwgate_wire::cxl::cel::CommandEffectsLog;
 use fwgate_wire::nvme::effects_log::EffectsLog;
+use fwgate_wire::{FormatError, FormatErrorKind};
 
 use crate::cli::ProtocolArg;
 use crate::error::CliError;
 use crate::files;
 
-/// One byte more than any log, so that what is too long is named as that.
-const LIMIT: usize = CommandEffectsLog::MAX_BYTES + 4;
+/// One row for every opcode, which is also the most that the gate reads of a device.
+const MAX_CXL: usize = 65_536 * 4;
+/// More than any log, so that what is too long is named as that.
+const LIMIT: usize = CommandEffectsLog::MAX_BYTES;
 
 /// Reads the log in a file.
 pub(crate) fn read(file: &Path, protocol: ProtocolArg) -> Result<DeviceFacts, CliError> {
@@ -30,11 +33,14 @@ fn facts(file: &Path, bytes: &[u8], protocol: ProtocolArg) -> Result<DeviceFacts
     let fail = |error| CliError::format(file, error).argument("--from");
     match protocol {
         ProtocolArg::Cxl => {
+            if bytes.len() > MAX_CXL {
+                let kind = FormatErrorKind::TooLong { limit: MAX_CXL, have: bytes.len() };
+                return Err(fail(FormatError::new(CommandEffectsLog::WHAT, "entries", 0, kind)));
+            }
             let log = CommandEffectsLog::parse(bytes).map_err(fail)?;
-            let rows = log.iter().map(|(opcode, word)| ReportedRow {
-                opcode: opcode.0,
-                word: u32::from(word.0),
-            });
+            let rows = log
+                .iter()
+                .map(|(opcode, word)| ReportedRow { opcode: opcode.0, word: u32::from(word.0) });
             Ok(of_cxl(rows.collect()))
         }
         ProtocolArg::Nvme => {
@@ -55,9 +61,8 @@ pub(crate) fn of_cxl(rows: Vec<ReportedRow>) -> DeviceFacts {
 /// What kind of device has such a log: one that lists a switch's commands and no memory device's
 /// identity is a switch.
 fn class_of(rows: &[ReportedRow]) -> Classes {
-    let lists = |range: std::ops::RangeInclusive<u16>| {
-        rows.iter().any(|row| range.contains(&row.opcode))
-    };
+    let lists =
+        |range: std::ops::RangeInclusive<u16>| rows.iter().any(|row| range.contains(&row.opcode));
     if lists(0x5100..=0x57FF) && !lists(0x4000..=0x4000) {
         Classes::CXL_SWITCH
     } else {
@@ -114,7 +119,7 @@ mod tests {
     fn any_other_length_is_a_usage_error_with_its_place() {
         for (bytes, protocol) in [
             (&CEL[..123], ProtocolArg::Cxl),
-            (&[0; (1 << 20) + 4], ProtocolArg::Cxl),
+            (&[0; MAX_CXL + 4], ProtocolArg::Cxl),
             (&NVME[..4095], ProtocolArg::Nvme),
             (&[0; 4097], ProtocolArg::Nvme),
             (CEL, ProtocolArg::Nvme),

@@ -72,7 +72,9 @@ impl Names {
         all.push(gid);
         let mut group_names = self.group_names(&all);
         match also {
-            Some("") => return Err(bad("unknown-group", "a group is missing after `:`".to_owned())),
+            Some("") => {
+                return Err(bad("unknown-group", "a group is missing after `:`".to_owned()));
+            }
             // The group may be one that this machine does not have yet.
             Some(group) => group_names.push(group.to_owned()),
             None => {}
@@ -150,9 +152,10 @@ mod tests {
 
     fn names() -> Names {
         Names {
-            passwd: b"root:x:0:0:root:/root:/bin/sh\n\xff\xfe\nbroken\n:x:7:7::/:\nann:x:1001:100:::\n\
+            passwd:
+                b"root:x:0:0:root:/root:/bin/sh\n\xff\xfe\nbroken\n:x:7:7::/:\nann:x:1001:100:::\n\
                       bob:x:-2:100:::\neve:x:99999999999:1:::\n"
-                .to_vec(),
+                    .to_vec(),
             group: b"root:x:0:\nusers:x:100:\nfwgate:x:990:ann,bob\n\xff:x:991:ann\nshort:x\n"
                 .to_vec(),
         }

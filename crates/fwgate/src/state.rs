@@ -33,15 +33,13 @@ impl State {
         Self::choose(is_root, |name| std::env::var_os(name).map(PathBuf::from))
     }
 
-    fn choose(
-        is_root: bool,
-        variable: impl Fn(&str) -> Option<PathBuf>,
-    ) -> Result<Self, CliError> {
+    fn choose(is_root: bool, variable: impl Fn(&str) -> Option<PathBuf>) -> Result<Self, CliError> {
         let named = |name: &str| variable(name).filter(|path| !path.as_os_str().is_empty());
         // A relative path in the XDG variables counts as none, as their specification says.
         let absolute = |name: &str| named(name).filter(|path| path.is_absolute());
         if let Some(path) = named(VARIABLE) {
-            let whole = std::path::absolute(&path).map_err(|error| failed("find", &path, &error))?;
+            let whole =
+                std::path::absolute(&path).map_err(|error| failed("find", &path, &error))?;
             return Ok(Self { path: whole, from: VARIABLE });
         }
         if is_root {
@@ -85,9 +83,14 @@ impl State {
         self.path.join("devices")
     }
 
+    /// The folder that keeps what each device's logs were.
+    pub(crate) fn known_logs(&self) -> PathBuf {
+        self.path.join("known-logs")
+    }
+
     /// Makes the folders that are not there, and checks that they are ours alone to write in.
     pub(crate) fn make(&self) -> Result<(), CliError> {
-        for folder in [self.path.clone(), self.devices()] {
+        for folder in [self.path.clone(), self.devices(), self.known_logs()] {
             make_private(&folder)?;
         }
         Ok(())

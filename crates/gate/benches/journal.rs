@@ -58,7 +58,9 @@ fn appending(c: &mut Criterion) {
         #[expect(clippy::cast_precision_loss, reason = "printed with two digits")]
         let (per_record, rate) =
             (journal.syncs() as f64 / records as f64, records as f64 / spent.as_secs_f64());
-        println!("journal/synced-{callers}-callers: {per_record:.2} syncs per record, {rate:.0} records/s");
+        println!(
+            "journal/synced-{callers}-callers: {per_record:.2} syncs per record, {rate:.0} records/s"
+        );
     }
     group.finish();
 }

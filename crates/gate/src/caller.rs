@@ -80,9 +80,7 @@ fn capability_names<S: serde::Serializer>(
     capabilities: &Capabilities,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let held = [
-        (capabilities.sys_admin, "cap_sys_admin"),
-        (capabilities.sys_rawio, "cap_sys_rawio"),
-    ];
+    let held =
+        [(capabilities.sys_admin, "cap_sys_admin"), (capabilities.sys_rawio, "cap_sys_rawio")];
     serializer.collect_seq(held.into_iter().filter(|(has, _)| *has).map(|(_, name)| name))
 }

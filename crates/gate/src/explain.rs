@@ -128,9 +128,7 @@ fn text(reason: &Reason<'_>, command: &str, judgement: &Judgement<'_>) -> Reason
 /// The sentence of a reason: what the rule is and which fact it used.
 #[expect(clippy::too_many_lines, reason = "one arm a code; splitting it would hide the list")]
 fn sentence(reason: &Reason<'_>, command: &str, judgement: &Judgement<'_>) -> String {
-    let list = |names: &mut dyn Iterator<Item = &'static str>| {
-        names.collect::<Vec<_>>().join(", ")
-    };
+    let list = |names: &mut dyn Iterator<Item = &'static str>| names.collect::<Vec<_>>().join(", ");
     let carried = if reason.depth > 0 { "the command it carries " } else { "" };
     match (reason.code, reason.operand) {
         (Code::Malformed, Operand::Length { of, have, min, max }) if min == max => {
@@ -160,7 +158,10 @@ fn sentence(reason: &Reason<'_>, command: &str, judgement: &Judgement<'_>) -> St
                 .to_owned()
         }
         (Code::TunnelTooDeep, _) => {
-            format!("carried commands are looked into {} levels deep", fwgate_policy::judge::MAX_DEPTH)
+            format!(
+                "carried commands are looked into {} levels deep",
+                fwgate_policy::judge::MAX_DEPTH
+            )
         }
         (Code::ReservedEffect, _) => {
             "the device reports an effect bit that the specification reserves".to_owned()
@@ -191,12 +192,17 @@ fn sentence(reason: &Reason<'_>, command: &str, judgement: &Judgement<'_>) -> St
             "{} is never sent for anyone: it belongs to the driver or carries a DMA address",
             subject(reason, command)
         ),
+        (Code::WrongInterface, _) => format!(
+            "the kernel's interface that was named is not there, or not for {}",
+            subject(reason, command)
+        ),
         (Code::KernelOwned, Operand::Owner { owner, interface, why }) => format!(
             "this is the ground of {}: {why}; use {}",
             list(&mut owner.names()),
             interface.map_or("the kernel's own interface", |row| row.place)
         ),
-        (Code::KernelOwnedNoInterface, Operand::Owner { owner, interface, why }) => match interface {
+        (Code::KernelOwnedNoInterface, Operand::Owner { owner, interface, why }) => match interface
+        {
             Some(row) => format!(
                 "this is the ground of {}: {why}; its interface {} is not there (turn on {})",
                 list(&mut owner.names()),
@@ -296,13 +302,12 @@ fn fix(
         (Code::Unreported, _) => {
             Some(format!("see what the device lists: fwgate effects {device}"))
         }
-        (
-            Code::SecurityState | Code::ReservedEffect | Code::Nak | Code::SharedGround,
-            _,
-        ) => Some(format!(
-            "the owner of the machine may set `{}` aside for this device, firmware and command",
-            reason.code.name()
-        )),
+        (Code::SecurityState | Code::ReservedEffect | Code::Nak | Code::SharedGround, _) => {
+            Some(format!(
+                "the owner of the machine may set `{}` aside for this device, firmware and command",
+                reason.code.name()
+            ))
+        }
         _ => None,
     }
 }

@@ -15,7 +15,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use fwgate_policy::{Judgement, Lockdown, Path, Question, Standing, Tables, Verdict, classify, judge};
+use fwgate_policy::{
+    Judgement, Lockdown, Path, Question, Standing, Tables, Verdict, classify, judge,
+};
 use serde::Serialize;
 use zeroize::Zeroize as _;
 
@@ -24,11 +26,11 @@ use crate::device::{Background, Device, KernelInterface, Pace, Reply, SubmitErro
 use crate::explain::Explanation;
 use crate::facts::DeviceFacts;
 use crate::journal::{Durability, Journal, JournalError, Kind};
+use crate::known::KnownLogs;
 use crate::permit::{Permit, Recorded, Terms};
 use crate::probe::{self, ProbeCause, ProbeError};
 use crate::record::{
-    CommandRecord, DecisionBody, DeviceRecord, FactsBody, OutcomeRecord, PayloadRecord,
-    ProbeBody,
+    CommandRecord, DecisionBody, DeviceRecord, FactsBody, OutcomeRecord, PayloadRecord, ProbeBody,
 };
 use crate::request::{Firmware, Kernel, Request, Route};
 use crate::site::{SiteAnswer, SitePolicy, SiteQuestion};
@@ -87,6 +89,7 @@ pub struct Gate {
     journal: Arc<Journal>,
     site: Arc<dyn SitePolicy>,
     host: Host,
+    known: Option<KnownLogs>,
     slots: Mutex<HashMap<String, Slot>>,
 }
 
@@ -104,6 +107,7 @@ pub struct Opened {
     record: DeviceRecord,
     slot: Slot,
     verdicts: Arc<Verdicts>,
+    alert: Option<String>,
 }
 
 impl fmt::Debug for Opened {
@@ -123,6 +127,12 @@ impl Opened {
     #[must_use]
     pub const fn record(&self) -> &DeviceRecord {
         &self.record
+    }
+
+    /// What the owner of the machine should know of this device, if anything.
+    #[must_use]
+    pub fn alert(&self) -> Option<&str> {
+        self.alert.as_deref()
     }
 
     /// The device's background operation, where it can tell.
@@ -154,56 +164,17 @@ pub struct Decided<R: Route> {
     body: Arc<[u8]>,
 }
 
-/// What became of a request that was sent, or was not.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Sent {
-    /// Why it was allowed or refused.
-    #[serde(flatten)]
-    pub explanation: Arc<Explanation>,
-    /// The command as it is written in records.
-    pub command: Arc<CommandRecord>,
-    /// What became of it; `None` where it was refused.
-    pub outcome: Option<Outcome>,
-    /// The journal's number of the decision.
-    pub record: u64,
-}
-
-/// What became of a command that was sent.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Outcome {
-    /// What is recorded of it.
-    #[serde(flatten)]
-    pub record: OutcomeRecord,
-    /// The reply.
-    #[serde(serialize_with = "hex_reply")]
-    pub reply: Vec<u8>,
-    /// Which kind of failure, for the exit status.
-    #[serde(skip)]
-    pub failure: Option<Failure>,
-}
-
-/// Who failed, where a command was sent and did not succeed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Failure {
-    /// The facts changed between judging and sending: the gate refused.
-    FactsChanged,
-    /// The kernel refused.
-    Kernel,
-    /// The device answered with an error.
-    Device,
-    /// The transport failed, or the deadline passed.
-    Transport,
-}
-
-fn hex_reply<S: serde::Serializer>(reply: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&text::hex(reply))
-}
-
 impl Gate {
     /// A gate over a journal, a site policy and compiled-in tables.
     #[must_use]
     pub fn new(journal: Arc<Journal>, site: Arc<dyn SitePolicy>, host: Host) -> Self {
-        Self { tables: Tables::BUILTIN, journal, site, host, slots: Mutex::default() }
+        Self { tables: Tables::BUILTIN, journal, site, host, known: None, slots: Mutex::default() }
+    }
+
+    /// The gate, which raises an alert where a device's logs are not what they were.
+    #[must_use]
+    pub fn remembering(self, known: KnownLogs) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// The tables that the gate judges by.
@@ -216,68 +187,6 @@ impl Gate {
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.journal
-    }
-
-    /// Opens a device: reads its facts by probes, on record, as caller `fwgate`.
-    ///
-    /// # Errors
-    ///
-    /// [`GateError`]: the journal, the slot, or the device did not let the facts be read.
-    pub fn open(&self, device: Arc<dyn Device>) -> Result<Opened, GateError> {
-        let name = device.identity().name.clone();
-        let slot = self.slot(&name);
-        let _held = slot.hold("reading facts", crate::device::DEFAULT_DEADLINE)
-            .map_err(GateError::Busy)?;
-        let generation = device.observe();
-        let body = ProbeBody {
-            caller: &Caller::gate_itself(),
-            device: &name,
-            opened: &generation.opened,
-            changes: generation.changes,
-        };
-        let record = self.append(Kind::Probe, &body, Durability::Grouped)?;
-        let readings = probe::read(device.as_ref(), &mut |probe| {
-            let fail = |cause| ProbeError { probe, cause };
-            let reply = device
-                .submit(Recorded::probe(probe, &generation, record))
-                .map_err(|error| fail(ProbeCause::Submit(error)))?;
-            match reply.return_code {
-                0 => Ok(reply.payload),
-                code => Err(fail(ProbeCause::ReturnCode(code))),
-            }
-        });
-        let readings = match readings {
-            Ok(readings) => readings,
-            Err(error) => {
-                let body = FactsBody {
-                    status: "failed",
-                    device: None,
-                    digest: None,
-                    error: Some(error.to_string()),
-                };
-                self.append(Kind::Outcome { decision: record }, &body, Durability::Grouped)?;
-                return Err(GateError::Facts(error));
-            }
-        };
-        let firmware = readings.firmware.clone();
-        let facts = DeviceFacts::new(
-            device.identity().clone(),
-            generation,
-            device.around(),
-            readings,
-            &self.tables,
-        );
-        let device_record = DeviceRecord::new(device.identity(), &firmware, facts.credible());
-        let body = FactsBody {
-            status: "done",
-            device: Some(device_record.clone()),
-            digest: Some(text::hex(facts.digest())),
-            error: None,
-        };
-        self.append(Kind::Outcome { decision: record }, &body, Durability::Grouped)?;
-        let slot = slot.clone();
-        let verdicts = Arc::new(Verdicts::new());
-        Ok(Opened { device, facts: Arc::new(facts), record: device_record, slot, verdicts })
     }
 
     /// Judges a request. Records and sends nothing.
@@ -383,175 +292,11 @@ impl Gate {
                 rule: &answer.rule,
                 explanation: &explanation,
             };
-            let body = serde_json::to_vec(&body)
-                .map_err(|error| GateError::Record(error.to_string()))?;
+            let body =
+                serde_json::to_vec(&body).map_err(|error| GateError::Record(error.to_string()))?;
             let terms = terms(&judgement, facts);
             Ok(Remembered::new(asked, terms, explanation, command, body.into()))
         })
-    }
-
-    /// Judges, records, and sends if allowed; waits for the outcome and records it.
-    ///
-    /// `progress` is told of a background operation that the command started, now and then.
-    ///
-    /// # Errors
-    ///
-    /// [`GateError`]: the gate failed and nothing was sent.
-    pub fn send(
-        &self,
-        opened: &Opened,
-        request: Request<Firmware>,
-        progress: &mut dyn FnMut(Background),
-    ) -> Result<Sent, GateError> {
-        let decided = self.decide(opened, request)?;
-        let record = self.record(&decided)?;
-        let Decided { decision, explanation, command, .. } = decided;
-        let Decision::Allow(allowed) = decision else {
-            return Ok(Sent { explanation, command, outcome: None, record });
-        };
-        let deadline = allowed.request().deadline;
-        let holder = format!("{} by uid {}", command.opcode, allowed.request().caller.uid);
-        let held = opened.slot.hold(&holder, deadline).map_err(|busy| {
-            self.finish(record, &no_send(&GateError::Busy(busy.clone()).to_string()));
-            GateError::Busy(busy)
-        })?;
-        if allowed.obligations().taint {
-            let why = "this build reaches no kernel that it could taint".to_owned();
-            self.finish(record, &no_send(&why));
-            return Err(GateError::TaintImpossible(why));
-        }
-        let started = Instant::now();
-        let recorded = allowed.recorded(record);
-        let result = self.submit(opened, recorded, held, deadline);
-        let outcome = self.outcome(opened, result, started, deadline, record, progress);
-        Ok(Sent { explanation, command, outcome: Some(outcome), record })
-    }
-
-    /// Judges, records, and does by the kernel's own interface what is allowed.
-    ///
-    /// # Errors
-    ///
-    /// [`GateError`]: the gate failed and nothing was done.
-    pub fn run(
-        &self,
-        opened: &Opened,
-        interface: &dyn KernelInterface,
-        request: Request<Kernel>,
-    ) -> Result<Sent, GateError> {
-        let decided = self.decide(opened, request)?;
-        let record = self.record(&decided)?;
-        let Decided { decision, explanation, command, .. } = decided;
-        let Decision::Allow(allowed) = decision else {
-            return Ok(Sent { explanation, command, outcome: None, record });
-        };
-        let deadline = allowed.request().deadline;
-        let _held = opened.slot.hold(interface.key(), deadline).map_err(GateError::Busy)?;
-        let started = Instant::now();
-        let result = Some(interface.run(allowed.recorded(record)));
-        let outcome = self.outcome(opened, result, started, deadline, record, &mut |_| {});
-        Ok(Sent { explanation, command, outcome: Some(outcome), record })
-    }
-
-    /// Puts a decision on record and answers its number.
-    fn record<R: Route>(&self, decided: &Decided<R>) -> Result<u64, GateError> {
-        let durability = match &decided.decision {
-            Decision::Allow(permit) if permit.obligations().durable => Durability::Synced,
-            Decision::Allow(_) | Decision::Refused(_) => Durability::Grouped,
-        };
-        Ok(self.journal.append(Kind::Decision, &decided.body, durability)?.sequence)
-    }
-
-    /// Hands a recorded command to the device; `None` once the deadline has passed.
-    fn submit(
-        &self,
-        opened: &Opened,
-        recorded: Recorded<Firmware>,
-        held: crate::slot::Held,
-        deadline: Duration,
-    ) -> Option<Result<Reply, SubmitError>> {
-        match opened.device.pace() {
-            Pace::KeepsDeadline => {
-                let result = opened.device.submit(recorded);
-                drop(held);
-                Some(result)
-            }
-            Pace::MayOutlast => {
-                let record = recorded.record();
-                let device = Arc::clone(&opened.device);
-                let journal = Arc::clone(&self.journal);
-                let (tell, told) = mpsc::sync_channel(1);
-                std::thread::spawn(move || {
-                    let started = Instant::now();
-                    let result = device.submit(recorded);
-                    drop(held);
-                    if let Err(mpsc::SendError(late)) = tell.send(result) {
-                        // Nobody waits any more: what became of it is recorded all the same.
-                        let (outcome, mut reply) = read_outcome(late, started);
-                        reply.zeroize();
-                        append_outcome(&journal, record, &outcome);
-                    }
-                });
-                match told.recv_timeout(deadline) {
-                    Ok(result) => Some(result),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => {
-                        Some(Err(SubmitError::Transport {
-                            what: "the thread that sent it ended".to_owned(),
-                            may_have_run: true,
-                        }))
-                    }
-                }
-            }
-        }
-    }
-
-    /// Follows a background operation, puts the outcome on record, and answers it.
-    fn outcome(
-        &self,
-        opened: &Opened,
-        result: Option<Result<Reply, SubmitError>>,
-        started: Instant,
-        deadline: Duration,
-        record: u64,
-        progress: &mut dyn FnMut(Background),
-    ) -> Outcome {
-        let Some(result) = result else {
-            let outcome = OutcomeRecord {
-                error: Some("the deadline passed; the command goes on".to_owned()),
-                ..blank("unknown", started)
-            };
-            self.finish(record, &outcome);
-            return Outcome { record: outcome, reply: Vec::new(), failure: Some(Failure::Transport) };
-        };
-        let failure = failure(&result);
-        let in_background = matches!(&result, Ok(reply) if reply.background);
-        let (mut outcome, reply) = read_outcome(result, started);
-        let mut failure = failure;
-        if in_background {
-            let last = follow(opened, started, deadline, progress);
-            outcome.duration_us = micros(started);
-            outcome.background = last;
-            match last {
-                Some(done) if !done.running => {
-                    outcome.return_code = Some(done.return_code);
-                    let failed = done.return_code != 0;
-                    outcome.status = if failed { "failed" } else { "done" };
-                    failure = failed.then_some(Failure::Device);
-                }
-                _ => {
-                    outcome.status = "running";
-                    failure = None;
-                }
-            }
-        }
-        self.finish(record, &outcome);
-        Outcome { record: outcome, reply, failure }
-    }
-
-    /// Records an outcome. A journal that fails now cannot undo what was sent; the decision stays,
-    /// without an outcome, which reads as unknown.
-    fn finish(&self, record: u64, outcome: &OutcomeRecord) {
-        append_outcome(&self.journal, record, outcome);
     }
 
     fn append(
@@ -582,8 +327,7 @@ impl Gate {
             admits_caller: false,
         });
         // Emulated devices know no lockdown but the one they are told of.
-        let lockdown =
-            if opened.record.emulated { Lockdown::None } else { self.host.lockdown };
+        let lockdown = if opened.record.emulated { Lockdown::None } else { self.host.lockdown };
         Standing {
             asked: request.scope,
             capabilities: request.caller.capabilities,
@@ -610,93 +354,3 @@ fn terms(judgement: &Judgement<'_>, facts: &DeviceFacts) -> Option<Terms> {
     })
 }
 
-fn append_outcome(journal: &Journal, decision: u64, outcome: &OutcomeRecord) {
-    let appended = serde_json::to_vec(outcome)
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| {
-            journal
-                .append(Kind::Outcome { decision }, &bytes, Durability::Grouped)
-                .map_err(|error| error.to_string())
-        });
-    if let Err(error) = appended {
-        // The decision is on record; its outcome reads as unknown. Say so where people look.
-        eprintln!("fwgate: outcome of record {decision} could not be recorded: {error}");
-    }
-}
-
-fn failure(result: &Result<Reply, SubmitError>) -> Option<Failure> {
-    match result {
-        Ok(reply) if reply.return_code == 0 || reply.background => None,
-        Ok(_) => Some(Failure::Device),
-        Err(SubmitError::FactsChanged { .. }) => Some(Failure::FactsChanged),
-        Err(SubmitError::Kernel { .. }) => Some(Failure::Kernel),
-        Err(SubmitError::Transport { .. }) => Some(Failure::Transport),
-    }
-}
-
-/// What is recorded of a result, and the reply apart from it.
-fn read_outcome(result: Result<Reply, SubmitError>, started: Instant) -> (OutcomeRecord, Vec<u8>) {
-    match result {
-        Ok(reply) => {
-            let status = match (reply.return_code, reply.unverified) {
-                _ if reply.background => "running",
-                (0, false) => "done",
-                (0, true) => "unverified",
-                _ => "failed",
-            };
-            let outcome = OutcomeRecord {
-                return_code: Some(reply.return_code),
-                vendor_status: (reply.vendor_status != 0).then_some(reply.vendor_status),
-                reply_length: reply.payload.len(),
-                ..blank(status, started)
-            };
-            (outcome, reply.payload)
-        }
-        Err(error) => {
-            let status = match &error {
-                SubmitError::Transport { may_have_run: true, .. } => "unknown",
-                _ => "failed",
-            };
-            let outcome =
-                OutcomeRecord { error: Some(error.to_string()), ..blank(status, started) };
-            (outcome, Vec::new())
-        }
-    }
-}
-
-fn no_send(why: &str) -> OutcomeRecord {
-    OutcomeRecord { error: Some(why.to_owned()), ..blank("failed", Instant::now()) }
-}
-
-fn blank(status: &'static str, started: Instant) -> OutcomeRecord {
-    OutcomeRecord {
-        status,
-        return_code: None,
-        vendor_status: None,
-        reply_length: 0,
-        error: None,
-        background: None,
-        duration_us: micros(started),
-    }
-}
-
-fn micros(started: Instant) -> u64 {
-    u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Waits for a background operation to end, at most until the deadline.
-fn follow(
-    opened: &Opened,
-    started: Instant,
-    deadline: Duration,
-    progress: &mut dyn FnMut(Background),
-) -> Option<Background> {
-    loop {
-        let now = opened.device.background()?;
-        progress(now);
-        if !now.running || started.elapsed() >= deadline {
-            return Some(now);
-        }
-        std::thread::sleep(BACKGROUND_PERIOD.min(deadline.saturating_sub(started.elapsed())));
-    }
-}

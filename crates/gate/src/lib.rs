@@ -31,6 +31,7 @@ pub mod explain;
 pub mod facts;
 pub mod gate;
 pub mod journal;
+pub mod known;
 pub mod names;
 pub mod permit;
 pub mod probe;
@@ -49,6 +50,7 @@ pub use device::{
 pub use explain::{Explanation, ReasonText};
 pub use facts::{DeviceFacts, Readings};
 pub use gate::{Decided, Decision, Failure, Gate, GateError, Host, Opened, Outcome, Sent};
+pub use known::KnownLogs;
 pub use permit::{Delivery, Permit, Recorded};
 pub use request::{Firmware, Kernel, Message, Request, Route};
 pub use site::{InProcess, SiteAnswer, SitePolicy, SiteQuestion};

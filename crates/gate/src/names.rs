@@ -12,8 +12,12 @@ pub fn opcode(protocol: Protocol, opcode: u16) -> Option<&'static str> {
     let nvme_opcode = || u8::try_from(opcode).ok();
     match protocol {
         Protocol::Cxl => cxl::table::by_opcode(opcode).map(|row| row.name),
-        Protocol::NvmeAdmin => nvme::table::by_opcode(nvme::table::Set::Admin, nvme_opcode()?).map(|row| row.name),
-        Protocol::NvmeIo => nvme::table::by_opcode(nvme::table::Set::Io, nvme_opcode()?).map(|row| row.name),
+        Protocol::NvmeAdmin => {
+            nvme::table::by_opcode(nvme::table::Set::Admin, nvme_opcode()?).map(|row| row.name)
+        }
+        Protocol::NvmeIo => {
+            nvme::table::by_opcode(nvme::table::Set::Io, nvme_opcode()?).map(|row| row.name)
+        }
     }
 }
 

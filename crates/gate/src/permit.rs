@@ -137,9 +137,10 @@ impl<R: Route> Recorded<R> {
             return Err(SubmitError::FactsChanged { what });
         }
         if judged_for.changes != now.changes && !self.terms.sourced_read {
-            let what = "the device was reset, changed its firmware or its driver since its effects \
+            let what =
+                "the device was reset, changed its firmware or its driver since its effects \
                         log was read"
-                .to_owned();
+                    .to_owned();
             return Err(SubmitError::FactsChanged { what });
         }
         Ok(Delivery {

@@ -15,13 +15,13 @@
 use core::fmt;
 
 use fwgate_policy::{FeatureFacts, Protocol, ReportedRow};
+use fwgate_wire::FormatError;
 use fwgate_wire::cxl::cel::CommandEffectsLog;
 use fwgate_wire::cxl::features::{GetSupportedFeaturesRequest, SupportedFeatures};
 use fwgate_wire::cxl::firmware::FirmwareInfo;
 use fwgate_wire::cxl::identify::IdentifyMemoryDeviceResponse;
 use fwgate_wire::cxl::logs::{GetLogRequest, SupportedLogs, log_uuid};
 use fwgate_wire::nvme::effects_log::EffectsLog;
-use fwgate_wire::FormatError;
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::device::{Device, SubmitError};
@@ -171,8 +171,7 @@ fn read_cxl(limit: usize, send: &mut Send<'_>) -> Result<Readings, ProbeError> {
     let lists = |opcode| log.iter().any(|row| row.opcode == opcode);
 
     let reply = send(Probe::Identify)?;
-    let identity =
-        IdentifyMemoryDeviceResponse::parse(&reply).map_err(format(Probe::Identify))?;
+    let identity = IdentifyMemoryDeviceResponse::parse(&reply).map_err(format(Probe::Identify))?;
     let mut firmware = identity.identity().firmware_revision().to_vec();
     if lists(0x0200) {
         let reply = send(Probe::FirmwareInfo)?;
@@ -218,11 +217,12 @@ fn read_features(limit: usize, send: &mut Send<'_>) -> Result<Vec<FeatureFacts>,
         let probe = Probe::Features { start, count };
         let reply = send(probe)?;
         let fail = |cause| ProbeError { probe, cause };
-        let page = SupportedFeatures::parse(&reply)
-            .map_err(|error| fail(ProbeCause::Format(error)))?;
+        let page =
+            SupportedFeatures::parse(&reply).map_err(|error| fail(ProbeCause::Format(error)))?;
         let supported = page.supported();
         if supported > MAX_FEATURES {
-            let what = format!("the device claims {supported} features; {MAX_FEATURES} is the most");
+            let what =
+                format!("the device claims {supported} features; {MAX_FEATURES} is the most");
             return Err(fail(ProbeCause::Contradiction(what)));
         }
         features.extend(page.entries().iter().map(|entry| FeatureFacts {
@@ -259,8 +259,8 @@ fn read_nvme(send: &mut Send<'_>) -> Result<Readings, ProbeError> {
     if claims_log {
         let probe = Probe::NvmeEffectsLog;
         let reply = send(probe)?;
-        let (effects, _) = EffectsLog::ref_from_prefix(&reply)
-            .map_err(|_| short(probe, reply.len()))?;
+        let (effects, _) =
+            EffectsLog::ref_from_prefix(&reply).map_err(|_| short(probe, reply.len()))?;
         log = nvme_rows(&effects.admin);
         io_log = nvme_rows(&effects.io);
     }

@@ -184,5 +184,7 @@ pub(crate) struct FactsBody<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) alert: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
 }

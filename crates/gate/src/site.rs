@@ -96,8 +96,7 @@ fn default_answer(question: &SiteQuestion<'_, '_>) -> SiteAnswer {
     let class = question.class;
     let member = |group: &str| caller.group_names.iter().any(|name| name == group);
     let read = class.is_sourced_read() && class.discloses <= Disclosure::Health;
-    let administration =
-        class.kind == fwgate_policy::tables::Kind::Administration && !class.opaque;
+    let administration = class.kind == fwgate_policy::tables::Kind::Administration && !class.opaque;
     let health = Grants { may_see: Disclosure::Health, ..Grants::NONE };
     let (site, grants, rule) = if caller.capabilities.sys_admin && !class.opaque {
         let grants = Grants {

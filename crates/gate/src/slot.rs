@@ -75,12 +75,8 @@ impl Slot {
                 self.inner.moved.notify_all();
                 return Err(Busy { holder });
             }
-            line = self
-                .inner
-                .moved
-                .wait_timeout(line, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            line =
+                self.inner.moved.wait_timeout(line, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

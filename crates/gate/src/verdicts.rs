@@ -123,7 +123,9 @@ fn place(asked: Asked<'_>) -> usize {
     let head = command.payload().iter().take(8).fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     let nvme = match asked.message {
         Message::Cxl { .. } => 0,
-        Message::NvmeAdmin { cdw: [cdw10, ..], nsid, .. } => u64::from(*cdw10 ^ nsid.rotate_left(16)),
+        Message::NvmeAdmin { cdw: [cdw10, ..], nsid, .. } => {
+            u64::from(*cdw10 ^ nsid.rotate_left(16))
+        }
     };
     let mixed = u64::from(command.opcode())
         ^ u64::from(asked.caller.uid).rotate_left(17)

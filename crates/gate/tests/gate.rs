@@ -14,14 +14,8 @@ use fwgate_policy::Scope;
 use serde_json::Value;
 
 /// Identify, logs, and three vendor commands: a read, a change after reset, an erase.
-const LOG: [(u16, u16); 6] = [
-    (0x0400, 0),
-    (0x0401, 0),
-    (0x4000, 0),
-    (0xC000, 0),
-    (0xC001, 0x0001),
-    (0xC003, 0x0004),
-];
+const LOG: [(u16, u16); 6] =
+    [(0x0400, 0), (0x0401, 0), (0x4000, 0), (0xC000, 0), (0xC001, 0x0001), (0xC003, 0x0004)];
 
 fn records(journal: &Journal) -> Vec<(Kind, Value)> {
     let reader = journal.reader().unwrap();
@@ -138,7 +132,9 @@ fn after_the_deadline_the_command_goes_on_holds_its_slot_and_its_outcome_is_reco
     let busy = gate.send(&opened, within(Duration::from_millis(1), 0xC000), &mut |_| {});
     assert!(matches!(busy, Err(GateError::Busy(busy)) if busy.holder.contains("0xC000")));
     let until = Instant::now() + Duration::from_secs(20);
-    while !outcomes(gate.journal()).iter().any(|body| body["status"] == "done" && body["reply_length"] == 1)
+    while !outcomes(gate.journal())
+        .iter()
+        .any(|body| body["status"] == "done" && body["reply_length"] == 1)
     {
         assert!(Instant::now() < until, "the late outcome was never recorded");
         std::thread::sleep(Duration::from_millis(5));

@@ -105,6 +105,8 @@ pub fn classify_row<'a>(
     let mut draft = known.draft(Some(word));
     if known.field.is_some() {
         draft.narrow(&known, None, facts, tables);
+        // The row stands for all of them, and not all of them are never sent.
+        draft.spare(known.kind);
     }
     draft.finish(facts.credible)
 }
@@ -306,8 +308,27 @@ impl<'a> Draft<'a> {
             let floor = self.class.floor;
             known.operations(tables).for_each(|row| self.add(row));
             known.later(facts, tables).for_each(|row| self.add(row));
-            // The union is what it may do, not the least that it does.
+            // The union is what it may do, not the least that it does; and a sub-operation that is
+            // never sent bars itself, not its neighbours. One that cannot be read may be that one.
             self.class.floor = floor;
+            let may_be = |row: &SelectorRow| selector.is_none_or(|it| it == row.selector);
+            let barred = |row: &SelectorRow| row.kind == Kind::Never && may_be(row);
+            let named = known.operations(tables).chain(known.later(facts, tables)).any(barred);
+            if !named {
+                self.spare(known.kind);
+            }
+            // A vendor's document that does not name this sub-operation does not know it.
+            if known.vendor.is_some() {
+                self.class.opaque = true;
+                self.class.discloses = Disclosure::Secret;
+            }
+        }
+    }
+
+    /// Takes back that it is never sent, unless its opcode is.
+    fn spare(&mut self, opcode: Kind) {
+        if self.class.kind == Kind::Never && opcode != Kind::Never {
+            self.class.kind = Kind::Change;
         }
     }
 
@@ -326,7 +347,7 @@ impl<'a> Draft<'a> {
         }
         class.scope = match class.protocol {
             Protocol::Cxl => {
-                let basis = if class.floor_confidence == Confidence::Cited {
+                let basis = if class.floor_confidence == Confidence::Cited && !class.opaque {
                     Basis::Cited
                 } else if credible || self.from_feature {
                     Basis::Credible
@@ -363,11 +384,27 @@ fn read_word(protocol: Protocol, word: u32) -> (Effects, Attributes) {
 }
 
 /// The kind that grants less.
-pub(crate) const fn stricter(a: Kind, b: Kind) -> Kind {
+const fn stricter(a: Kind, b: Kind) -> Kind {
     match (a, b) {
         (Kind::Never, _) | (_, Kind::Never) => Kind::Never,
         (Kind::Change, _) | (_, Kind::Change) => Kind::Change,
         (Kind::Administration, _) | (_, Kind::Administration) => Kind::Administration,
         (Kind::Read, Kind::Read) => Kind::Read,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 4] = [Kind::Read, Kind::Administration, Kind::Change, Kind::Never];
+
+    #[test]
+    fn the_stricter_of_two_kinds_does_not_depend_on_their_order() {
+        for (at, a) in KINDS.into_iter().enumerate() {
+            for (by, b) in KINDS.into_iter().enumerate() {
+                assert_eq!(stricter(a, b), KINDS[at.max(by)]);
+            }
+        }
     }
 }

@@ -54,17 +54,36 @@ fn check_at<'a>(
     if class.kind == Kind::Never {
         reasons.push(Level::Deny, depth, Code::NeverSent, Operand::None);
     }
+    if let Route::Kernel(key) = question.route
+        && depth == 0
+    {
+        route(key, class, question, reasons);
+    }
     let mut holders = Subsystems::empty();
     for row in rows(class, question.tables) {
         if !holds(row, question.facts) || !(class.changes() || row.read_disturbs) {
             continue;
         }
-        holders |= row.owner;
+        // Who is asked by its own interface is not gone behind.
         if !satisfied(row, question, class, depth) {
+            holders |= row.owner;
             refuse(row, question, depth, reasons);
         }
     }
     holders
+}
+
+/// A kernel route is one only by an interface that a compiled-in row names for this very command,
+/// and that is there. Rows loaded at run time open no route, and neither does the row of one
+/// sub-operation where the command's own cannot be read.
+fn route<'a>(key: &str, class: &Class<'a>, question: &Question<'_, 'a>, reasons: &mut Reasons<'a>) {
+    let compiled_in = Tables { more: None, ..*question.tables };
+    let named = rows(class, &compiled_in)
+        .filter(|row| row.selector.is_none() || row.selector == class.selector)
+        .any(|row| row.interface == Some(key));
+    if !named || question.facts.surroundings.interface(key) != Known::Yes {
+        reasons.push(Level::Deny, 0, Code::WrongInterface, Operand::None);
+    }
 }
 
 fn holds(row: &GroundRow, facts: &Facts<'_>) -> bool {

@@ -12,7 +12,7 @@
 
 use fwgate_wire::cxl::tunnel::TunnelRequest;
 
-use crate::class::{Class, SET_FEATURE, TUNNEL, classify, stricter};
+use crate::class::{Class, SET_FEATURE, TUNNEL, classify};
 use crate::command::Command;
 use crate::disclosure::Disclosure;
 use crate::effects::Effects;
@@ -116,7 +116,6 @@ pub fn judge<'a>(question: &Question<'_, 'a>) -> Judgement<'a> {
         scope: class.scope,
         effects: class.effective,
         discloses: class.discloses,
-        kind: class.kind,
         opaque: class.opaque,
         plain_read: class.is_sourced_read(),
         drivers: question.facts.surroundings.may_drive(),
@@ -135,7 +134,6 @@ struct Case<'q, 'a> {
     scope: Scope,
     effects: Effects,
     discloses: Disclosure,
-    kind: Kind,
     opaque: bool,
     plain_read: bool,
     /// Who drives the device and every target.
@@ -230,7 +228,6 @@ impl<'q, 'a> Case<'q, 'a> {
         self.scope = self.scope.max(inner_class.scope);
         self.effects |= inner_class.effective;
         self.discloses = self.discloses.max(inner_class.discloses);
-        self.kind = stricter(self.kind, inner_class.kind);
         self.opaque |= inner_class.opaque;
         self.plain_read &= inner_class.is_sourced_read();
         self.drivers |= target.surroundings.may_drive();
@@ -324,10 +321,10 @@ impl<'q, 'a> Case<'q, 'a> {
             protocol: class.protocol,
             kind: if self.plain_read {
                 Kind::Read
-            } else if self.kind == Kind::Read {
+            } else if class.kind == Kind::Read {
                 Kind::Change
             } else {
-                self.kind
+                class.kind
             },
             opaque: self.opaque,
             scope: self.scope,

@@ -79,6 +79,8 @@ codes! {
     Discloses = "discloses" at 6,
     /// Never sent by anyone: it belongs to the driver or carries a DMA address.
     NeverSent = "never-sent" at 7,
+    /// The kernel's interface that was named is not there, or not for this command.
+    WrongInterface = "wrong-interface" at 7,
     /// A kernel subsystem owns this ground and has its own interface.
     KernelOwned = "kernel-owned" at 7,
     /// A kernel subsystem owns this ground and its interface is not there.
@@ -268,5 +270,30 @@ impl<'a> Reasons<'a> {
     #[must_use]
     pub fn refuses_with(&self, code: Code) -> bool {
         self.iter().any(|reason| reason.code == code && reason.level > Level::Note)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_that_does_not_fit_counts_and_a_stricter_one_takes_the_last_place() {
+        let mut reasons = Reasons::new();
+        for _ in 0..MAX_REASONS {
+            reasons.push(Level::Note, 0, Code::SetAside, Operand::None);
+        }
+        reasons.push(Level::Note, 0, Code::OwnerLine, Operand::None);
+        assert_eq!((reasons.lost(), reasons.strictest()), (1, Level::Note));
+        for (level, code) in [(Level::Redirect, Code::KernelOwned), (Level::Deny, Code::Nak)] {
+            reasons.push(level, 0, code, Operand::None);
+            assert_eq!(
+                (reasons.strictest(), reasons.headline().map(|it| it.code)),
+                (level, Some(code))
+            );
+        }
+        reasons.push(Level::Deny, 0, Code::SiteForbid, Operand::None);
+        assert_eq!(reasons.headline().map(|it| it.code), Some(Code::Nak));
+        assert_eq!((reasons.lost(), reasons.iter().count()), (4, MAX_REASONS));
     }
 }

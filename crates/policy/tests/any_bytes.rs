@@ -21,7 +21,7 @@ fn far_out(opcode: u16, at: u16, len: u8) -> (Vec<FloorRow>, Vec<VendorRow<'stat
     let row = |opcode| FloorRow { opcode, selector, ..common::READ };
     let mut floors = vec![row(0x0502), row(0x5300)];
     floors[1].judged_by = Some(JudgedBy::CarriedCommand);
-    if !matches!(opcode, 0x0502 | 0x5300) && at % 2 == 0 {
+    if !matches!(opcode, 0x0502 | 0x5300) && at.is_multiple_of(2) {
         floors.push(row(opcode));
         floors.sort_by_key(|row| row.opcode);
     }

@@ -134,6 +134,75 @@ fn no_compiled_in_row_lets_a_stranger_change_anything() {
 }
 
 #[test]
+fn set_features_of_nvme_bars_the_drivers_features_and_not_the_ones_that_nobody_knows() {
+    const SET_FEATURES: u16 = 0x09;
+    let facts = quiet_device();
+    let rows = BUILTIN.nvme_selectors.iter().filter(|row| row.opcode == SET_FEATURES);
+    let kind_of = |which| rows.clone().find(|row| row.selector.as_bytes() == [which]);
+    let mut kinds = [0; 3];
+    for which in 0..=u8::MAX {
+        let cdw = [u32::from(which), 0, 0, 0, 0, 0];
+        let command = Command::NvmeAdmin { opcode: 0x09, nsid: 0, cdw, data: &[] };
+        let told = judge(&Question {
+            command,
+            route: Route::Firmware,
+            facts: &facts,
+            tables: &BUILTIN,
+            standing: &almighty(),
+        });
+        let never = kind_of(which).is_some_and(|row| row.kind == Kind::Never);
+        assert_eq!(told.class.kind == Kind::Never, never, "{which:#04x}");
+        assert_eq!(told.reasons.refuses_with(Code::NeverSent), never, "{which:#04x}");
+        if kind_of(which).is_none() {
+            assert_eq!(told.class.kind, Kind::Change, "{which:#04x}");
+        }
+        kinds[usize::from(never) + 2 * usize::from(kind_of(which).is_none())] += 1;
+    }
+    assert!(kinds.iter().all(|count| *count > 0), "known, never, unknown: {kinds:?}");
+    let row = |word| {
+        let protocol = Protocol::NvmeAdmin;
+        fwgate_policy::classify_row(protocol, SET_FEATURES, word, &facts, &BUILTIN).kind
+    };
+    assert_eq!((row(0), row(1)), (Kind::Change, Kind::Change));
+}
+
+#[test]
+fn each_compiled_in_interface_is_a_kernel_route_for_its_own_commands_and_for_no_other() {
+    for row in BUILTIN.ground.iter().filter(|row| row.protocol == Protocol::Cxl) {
+        let floor = BUILTIN.floor(row.protocol, row.opcode);
+        let min = floor.and_then(|it| it.input_min).unwrap_or(0);
+        let max = floor.and_then(|it| it.input_max).unwrap_or(u32::MAX);
+        let mut payload = vec![0; 64.clamp(min, max) as usize];
+        if let (Some(selector), Some(field)) = (row.selector, floor.and_then(|it| it.selector)) {
+            let at = usize::from(field.offset);
+            payload[at..at + usize::from(field.len)].copy_from_slice(selector.as_bytes());
+        }
+        let own: Vec<_> = BUILTIN
+            .ground_of(row.protocol, row.opcode)
+            .iter()
+            .filter(|it| it.selector.is_none() || it.selector == row.selector)
+            .filter_map(|it| it.interface)
+            .collect();
+        let keys: Vec<_> = BUILTIN.interfaces.iter().map(|it| it.key).collect();
+        let surroundings =
+            Surroundings { interfaces: Some(&keys), ..Surroundings::DRIVEN_BY_NOBODY };
+        let facts = Facts { surroundings, ..quiet_device() };
+        for key in keys.iter().copied() {
+            let told = judge(&Question {
+                command: Command::Cxl { opcode: row.opcode, payload: &payload },
+                route: Route::Kernel(key),
+                facts: &facts,
+                tables: &BUILTIN,
+                standing: &almighty(),
+            });
+            assert!(!told.reasons.refuses_with(Code::Malformed), "{:#06x}", row.opcode);
+            let wrong = told.reasons.refuses_with(Code::WrongInterface);
+            assert_eq!(wrong, !own.contains(&key), "{:#06x} by {key}", row.opcode);
+        }
+    }
+}
+
+#[test]
 fn a_layer_that_says_nothing_changes_nothing() {
     for row in BUILTIN.cxl {
         let mild = [FloorRow { opcode: row.opcode, ..READ }];

@@ -5,10 +5,12 @@
 //! an effect, a higher disclosure, lockdown, a capability or grant less. The verdict never becomes
 //! milder, and the scope that is needed or granted never falls.
 //!
-//! Three things that look like it are not: an effect reported for a feature that reports no change
-//! at all makes it one that Linux sends (`agreement.rs`), and a vendor row loaded at run time for
-//! an opaque command is a book, which names what was opaque; and where it cannot be told whether
-//! the kernel's interface is there, the owner who set its absence aside has said what counts.
+//! Four things that look like it are not: an effect reported for a feature that reports no change
+//! at all makes it one that Linux sends (`agreement.rs`); a vendor row loaded at run time for an
+//! opaque command is a book, which names what was opaque; where it cannot be told whether the
+//! kernel's interface is there, the owner who set its absence aside has said what counts; and a
+//! ground row that is compiled in opens the kernel's interface that it names. Loaded at run time,
+//! it opens none.
 
 mod common;
 #[path = "monotone/tape.rs"]
@@ -17,8 +19,8 @@ mod tape;
 use fwgate_policy::facts::Known;
 use fwgate_policy::tables::{Kind, Opinion, SelectorRow};
 use fwgate_policy::{
-    Code, Confidence, Disclosure, Effects, Judgement, Level, Lockdown, Scope, SetAside, Site,
-    Subsystems, Verdict,
+    Code, Confidence, Disclosure, Effects, Judgement, Level, Lockdown, Protocol, Scope, SetAside,
+    Site, Subsystems, Verdict,
 };
 use proptest::prelude::*;
 use tape::{CXL_OPCODES, NVME_OPCODES, Tape, World};
@@ -72,7 +74,11 @@ fn tighten(world: &mut World, tape: &mut Tape<'_>) -> &'static str {
             "a Nak"
         }
         2 => {
-            layer.ground.push(tape::ground(tape, world.opcode));
+            let row = tape::ground(tape, world.opcode);
+            // Compiled in, it would open the interface that it names.
+            let opens = world.kernel_route.is_some() && row.interface == world.kernel_route;
+            let layer = if opens { &mut world.more } else { layer };
+            layer.ground.push(row);
             "a ground row"
         }
         3 => {
@@ -277,6 +283,37 @@ proptest! {
         let what = tighten(&mut world, &mut Tape(&change));
         let after = world.judged(Outcome::of);
         prop_assert!(after.is_no_wider_than(before), "{what} helped: {before:?} became {after:?}");
+    }
+
+    #[test]
+    fn a_ground_row_opens_a_kernel_route_where_it_is_compiled_in_and_nowhere_else(
+        question in prop::collection::vec(any::<u8>(), 0..220),
+        row in any::<[u8; 12]>(),
+        key in 0..2usize,
+    ) {
+        let mut world = World::from_tape(&mut Tape(&question));
+        let key = tape::KEYS[key];
+        world.kernel_route = Some(key);
+        world.outer.surroundings.interfaces = Some(&tape::KEYS);
+        // Without a length or payload that is wrong, which is refused alone.
+        let told = |world: &World| {
+            world.judged(|it| (Outcome::of(it), it.reasons.refuses_with(Code::WrongInterface)))
+        };
+        prop_assume!(!world.judged(|it| it.reasons.refuses_with(Code::Malformed)));
+        world.base.ground.clear();
+        let (before, wrong) = told(&world);
+        prop_assert!(wrong, "no compiled-in row names it: {world:#?}");
+        prop_assert_eq!(before.verdict, 2);
+        let mut row = tape::ground(&mut Tape(&row), world.opcode);
+        row.protocol = if world.nvme { Protocol::NvmeAdmin } else { Protocol::Cxl };
+        (row.opcode, row.selector, row.interface) = (world.opcode, None, Some(key));
+        let without = world.clone();
+        world.more.ground.push(row);
+        let (after, wrong) = told(&world);
+        prop_assert!(wrong && after.is_no_wider_than(before), "{world:#?}");
+        let mut world = without;
+        world.base.ground.push(row);
+        prop_assert!(!told(&world).1, "{world:#?}");
     }
 
     #[test]

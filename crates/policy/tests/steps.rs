@@ -19,7 +19,7 @@ mod vendor;
 use bench::{
     AT_ONCE, AT_RESET, Ask, CLEAR_LOG, DOWNLOAD, FORMAT, GET_KEY, GET_LOG, IDENTIFY, INJECT_POISON,
     KEEP_ALIVE, LONG, NVME_VENDOR, QUIET, RESERVED, SANITIZE, SECURITY, SET_ALERTS, SET_FEATURE,
-    SET_PARTITION, TABLES, Told, cxl, device, nvme,
+    SET_PARTITION, TABLES, Told, by_kernel, cxl, device, nvme,
 };
 use fwgate_policy::facts::{FeatureFacts, ReportedRow};
 use fwgate_policy::tables::{AdvisoryRow, DeviceMatch, FloorRow, Protocol};
@@ -78,6 +78,7 @@ fn example(code: Code) -> Told {
             ask.standing.grants.may_see = Disclosure::Dump;
         }
         Code::NeverSent => ask = nvme(KEEP_ALIVE),
+        Code::WrongInterface => return by_kernel_without_interface(SANITIZE).told(),
         Code::KernelOwned => return ground::poison(&["debugfs"]).told(),
         Code::KernelOwnedNoInterface => return ground::poison(&[]).told(),
         Code::Nak => return ground::netdev_said_no().told(),
@@ -105,6 +106,13 @@ fn example(code: Code) -> Told {
         _ => panic!("no example for {code:?}"),
     }
     ask.told()
+}
+
+/// By the kernel's interface for this command, were it there.
+fn by_kernel_without_interface(opcode: u16) -> Ask<'static> {
+    let mut ask = by_kernel(opcode, &[]);
+    ask.facts.surroundings.interfaces = Some(&["debugfs"]);
+    ask
 }
 
 fn reports_less_than_the_floor() -> Ask<'static> {
@@ -146,11 +154,11 @@ fn every_refusing_code_can_be_the_headline_and_the_only_refusal() {
 fn codes_have_stable_names_in_the_order_of_the_steps() {
     let steps: Vec<u8> = Code::ALL.iter().map(|code| code.step()).collect();
     assert!(steps.is_sorted());
-    assert_eq!(Code::ALL.len(), 28);
+    assert_eq!(Code::ALL.len(), 29);
     let mut names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 28);
+    assert_eq!(names.len(), 29);
     assert!(names.iter().all(|name| name.bytes().all(|it| it == b'-' || it.is_ascii_lowercase())));
 }
 
@@ -441,11 +449,14 @@ fn a_reserved_bit_and_the_security_bit_are_refused_until_the_owner_sets_them_asi
 
 #[test]
 fn security_state_is_no_refusal_on_the_kernels_own_interface() {
-    let mut ask = cxl(SANITIZE, &[]);
-    ask.told().is_refused_with(Code::SecurityState);
-    ask.route = Route::Kernel("security");
-    ask.standing.path.kind = PathKind::KernelInterface;
+    cxl(SANITIZE, &[]).told().is_refused_with(Code::SecurityState);
+    let mut ask = by_kernel(SANITIZE, &[]);
     ask.told().is_allowed();
+    // To the firmware beside that interface it is one.
+    ask.route = Route::Firmware;
+    ask.told().is_refused_with(Code::SecurityState);
+    // And by a kernel route that is none, nothing is lifted.
+    by_kernel_without_interface(SANITIZE).told().is_refused_with(Code::WrongInterface);
 }
 
 #[test]
@@ -564,8 +575,12 @@ fn a_background_operation_needs_a_path_that_can_follow_it_or_the_kernels_own_int
     ask.told().is_allowed();
     ask.standing.path.follows_background = false;
     ask.told().is_refused_with(Code::NoFollow);
-    ask.route = Route::Kernel("security");
-    ask.told().is_allowed();
+    let by_kernel_blind = |mut ask: Ask<'_>| {
+        ask.standing.path.follows_background = false;
+        ask.told()
+    };
+    by_kernel_blind(by_kernel(LONG, &[])).is_allowed();
+    by_kernel_blind(by_kernel_without_interface(LONG)).is_refused_with(Code::WrongInterface);
 }
 
 #[test]

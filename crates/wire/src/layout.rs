@@ -143,6 +143,53 @@ macro_rules! bit_accessors {
     };
 }
 
+/// A request that is a fixed header and then any data: borrowing, accessors, encoding.
+macro_rules! header_and_data {
+    ($(#[$doc:meta])* $name:ident, $header:ty, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name<'a> {
+            header: &'a $header,
+            data: &'a [u8],
+        }
+
+        impl<'a> $name<'a> {
+            /// Its name in errors.
+            pub const WHAT: &'static str = $what;
+
+            /// Borrows a request: the header and any data, none included.
+            ///
+            /// # Errors
+            /// Shorter than the header.
+            pub fn parse(bytes: &'a [u8]) -> Result<Self, crate::FormatError> {
+                let (header, data) = crate::layout::prefix(bytes, Self::WHAT)?;
+                Ok(Self { header, data })
+            }
+
+            /// The header.
+            #[must_use]
+            pub const fn header(&self) -> &'a $header {
+                self.header
+            }
+
+            /// The bytes after the header.
+            #[must_use]
+            pub const fn data(&self) -> &'a [u8] {
+                self.data
+            }
+
+            /// Writes the request into `out`; returns its length.
+            ///
+            /// # Errors
+            /// `out` is too short.
+            pub fn encode(&self, out: &mut [u8]) -> Result<usize, crate::FormatError> {
+                use zerocopy::IntoBytes as _;
+                crate::layout::encode_into(out, &[self.header.as_bytes(), self.data], Self::WHAT)
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,8 +71,8 @@ pub(super) fn deny(tree: &Tree) -> Result<String, String> {
         let manifest = tree.path(workspace).join("Cargo.toml");
         let mut command = tree.command(&program, 10);
         command.arg("--manifest-path").arg(manifest).args(["--locked", "--log-level", "error"]);
-        command.args(["check", "--config"]).arg(tree.path("deny.toml"));
-        run(command.args(["bans", "licenses", "sources"]))?;
+        command.arg("--config").arg(tree.path("deny.toml"));
+        run(command.args(["check", "bans", "licenses", "sources"]))?;
         let lock = tree.path(workspace).join("Cargo.lock");
         let lock = std::fs::read_to_string(&lock)
             .map_err(|error| format!("{}: {error}", lock.display()))?;

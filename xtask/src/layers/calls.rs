@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 
+use quote::ToTokens as _;
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 
@@ -133,7 +134,8 @@ fn function(
         syn::FnArg::Typed(it) => Some((text(&it.pat), text(&it.ty))),
         syn::FnArg::Receiver(_) => None,
     });
-    let docs = attributes.iter().filter(|it| it.path().is_ident("doc")).map(text);
+    let docs = attributes.iter().filter(|it| it.path().is_ident("doc"));
+    let docs = docs.map(|it| it.meta.to_token_stream().to_string());
     Function {
         file: file.to_owned(),
         line: signature.ident.span().start().line,

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A hex dump for people: offset, sixteen bytes, the same as ASCII.
 
-/// The most bytes that are shown; a longer reply is for `--output` or `-o raw`.
-const SHOWN: usize = 1024;
-
-/// The dump, and a line that says how much was left off.
-pub(crate) fn dump(bytes: &[u8]) -> String {
+/// The dump of the first bytes, and a line that says how much was left off.
+pub(crate) fn dump(bytes: &[u8], most: usize) -> String {
     let mut text = String::new();
-    let shown = bytes.get(..SHOWN).unwrap_or(bytes);
+    let shown = bytes.get(..most).unwrap_or(bytes);
     for (number, row) in shown.chunks(16).enumerate() {
         let mut digits = String::new();
         for (at, byte) in row.iter().enumerate() {
@@ -22,7 +19,7 @@ pub(crate) fn dump(bytes: &[u8]) -> String {
     }
     let left = bytes.len().saturating_sub(shown.len());
     if left > 0 {
-        text.push_str(&format!("  and {left} bytes more: --output FILE, or -o raw\n"));
+        text.push_str(&format!("  and {left} bytes more: -v, --output FILE, or -o raw\n"));
     }
     text
 }
@@ -33,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_dump_shows_offset_digits_and_letters() {
-        let text = dump(b"FWGT\x01\x00 12345678AB");
+        let text = dump(b"FWGT\x01\x00 12345678AB", 256);
         assert_eq!(
             text,
             "  0000  46 57 47 54 01 00 20 31  32 33 34 35 36 37 38 41  |FWGT.. 12345678A|\n  \
@@ -43,13 +40,14 @@ mod tests {
 
     #[test]
     fn a_long_reply_is_cut_and_says_so() {
-        let text = dump(&[0; 1030]);
+        let text = dump(&[0; 1030], 1024);
         assert_eq!(text.lines().count(), 65);
-        assert!(text.ends_with("and 6 bytes more: --output FILE, or -o raw\n"), "{text}");
+        assert!(text.ends_with("and 6 bytes more: -v, --output FILE, or -o raw\n"), "{text}");
     }
 
     #[test]
     fn nothing_that_steers_a_terminal_is_printed() {
-        assert!(dump(&(0..=255).collect::<Vec<u8>>()).bytes().all(|b| b == b'\n' || (32..127).contains(&b)));
+        let text = dump(&(0..=255).collect::<Vec<u8>>(), 256);
+        assert!(text.bytes().all(|byte| byte == b'\n' || (32..127).contains(&byte)));
     }
 }

@@ -99,10 +99,14 @@ impl Ui {
         }
     }
 
-    /// One JSON document.
+    /// One JSON document. It is written as it is made, so that a long one is not held twice.
     pub(crate) fn json(&mut self, document: &impl Serialize) -> Result<(), CliError> {
-        let text = serde_json::to_string_pretty(document).map_err(|error| unfit(&error))?;
-        self.bytes(format!("{text}\n").as_bytes())
+        self.put(|| {
+            let mut out = io::BufWriter::new(io::stdout().lock());
+            serde_json::to_writer_pretty(&mut out, document)?;
+            out.write_all(b"\n")?;
+            out.flush()
+        })
     }
 
     /// One JSON document on one line.
@@ -142,6 +146,12 @@ impl Ui {
             }
         }
     }
+}
+
+/// A number of things, in words.
+pub(crate) fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }
 
 fn unfit(error: &serde_json::Error) -> CliError {

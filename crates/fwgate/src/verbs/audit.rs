@@ -121,6 +121,10 @@ fn tail(ui: &mut Ui, journal: &Path, args: &TailArgs) -> Result<Exit, CliError> 
     let count = usize::try_from(args.count).unwrap_or(usize::MAX);
     let (records, failure) = newest(journal, count)?;
     let mut last = records.back().map_or(0, |record| record.sequence);
+    let mut segment = match records.back() {
+        Some(record) => record.segment,
+        None => Reader::last_segment(journal)?,
+    };
     if args.follow {
         for record in &records {
             line(ui, record)?;
@@ -145,11 +149,11 @@ fn tail(ui: &mut Ui, journal: &Path, args: &TailArgs) -> Result<Exit, CliError> 
             continue;
         }
         seen = now;
-        // Read again from the segment that holds the newest record; a writer only adds.
-        for record in Reader::open_at(journal, Reader::last_segment(journal)?)? {
+        // Read again from the segment that held the newest record; a writer only adds.
+        for record in Reader::open_at(journal, segment)? {
             let record = record?;
             if record.sequence > last {
-                last = record.sequence;
+                (last, segment) = (record.sequence, record.segment);
                 line(ui, &record)?;
             }
         }
@@ -200,7 +204,8 @@ fn size(journal: &Path) -> u64 {
 
 fn line(ui: &mut Ui, record: &Record) -> Result<(), CliError> {
     if ui.format() == Format::Json {
-        return ui.json_line(&LineDocument { schema: "fwgate.audit-record/1", entry: entry(record) });
+        return ui
+            .json_line(&LineDocument { schema: "fwgate.audit-record/1", entry: entry(record) });
     }
     let mut text = cells(record).join("  ");
     text.push('\n');
@@ -223,8 +228,7 @@ fn entry(record: &Record) -> Entry {
 
 /// The body as JSON; as text, cleaned, where it is none.
 fn body(record: &Record) -> Value {
-    serde_json::from_slice(&record.body)
-        .unwrap_or_else(|_| Value::from(clean(&record.body, 4096)))
+    serde_json::from_slice(&record.body).unwrap_or_else(|_| Value::from(clean(&record.body, 4096)))
 }
 
 /// The cells of a record's row.
@@ -318,7 +322,7 @@ fn check(ui: &mut Ui, journal: &Path) -> Result<Exit, CliError> {
         }
         let rows: Vec<(String, String)> =
             rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        ui.text(&format!("The journal is {word}.\n{}", pairs(2, &rows)))?;
+        ui.text(&format!("The journal is {word}.\n{}", pairs(ui.width(), 2, &rows)))?;
     }
     Ok(if report.is_clean() { Exit::Done } else { Exit::Found })
 }

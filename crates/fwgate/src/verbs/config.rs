@@ -5,7 +5,7 @@ use fwgate_policy::Tables;
 use serde::Serialize;
 
 use crate::cli::ConfigVerb;
-use crate::devices::DEADLINE;
+use crate::devices::{DEADLINE, FAULTS};
 use crate::error::{CliError, path};
 use crate::exit::Exit;
 use crate::output::table::table;
@@ -57,6 +57,7 @@ fn settings(state: &State) -> Vec<Setting> {
         tables.vendor.len()
     );
     let raw = if cfg!(feature = "raw-commands") { "on" } else { "off" };
+    let faults = std::env::var_os(FAULTS).is_some_and(|value| !value.is_empty());
     vec![
         setting("version", env!("CARGO_PKG_VERSION").to_owned(), "built in"),
         setting("state", path(state.path()), state.from()),
@@ -65,6 +66,11 @@ fn settings(state: &State) -> Vec<Setting> {
         setting("policy", "in process: owner of the emulated devices".to_owned(), "built in"),
         setting("tables", rows, "built in"),
         setting("timeout", format!("{}s", DEADLINE.as_secs()), "default, --timeout"),
+        setting(
+            "faults",
+            if faults { "on the emulated devices" } else { "none" }.to_owned(),
+            if faults { FAULTS } else { "default" },
+        ),
         setting("raw-commands", raw.to_owned(), "built in"),
     ]
 }

@@ -19,11 +19,11 @@ use crate::cli::{EffectsArgs, SourceArgs};
 use crate::devices::Session;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::style::{BAD, GOOD, WARN, paint};
-use crate::output::table::{list, table};
-use crate::output::{Format, Ui};
-use crate::verbs::lint::{Finding, findings};
 use crate::log_file;
+use crate::output::style::{BAD, GOOD, WARN, paint};
+use crate::output::table::{left_off, list, shown, table_with};
+use crate::output::{Format, Ui, count};
+use crate::verbs::lint::{Finding, findings};
 
 /// What `effects` prints.
 #[derive(Debug, Serialize)]
@@ -221,7 +221,8 @@ fn render(facts: &DeviceFacts, width: usize, verbose: bool) -> String {
     if nvme {
         columns.insert(1, "SET");
     }
-    let cells = rows.iter().map(|row| {
+    let (first, left) = shown(&rows);
+    let cells = first.iter().map(|row| {
         let mut cells = vec![
             row.opcode.clone(),
             row.name.clone().unwrap_or_else(|| "-".to_owned()),
@@ -238,7 +239,9 @@ fn render(facts: &DeviceFacts, width: usize, verbose: bool) -> String {
         }
         cells
     });
-    let mut text = table(width, &columns, cells.collect());
+    let kept = ["OPCODE", "SET", "NAME", "WORD", "EFFECTS", "NEEDS", "SHOWS", "OWNER"];
+    let mut text = table_with(width, &columns, cells.collect(), 1, &kept);
+    text.push_str(&left_off(left));
     text.push('\n');
     text.push_str(&summary(facts, &rows));
     text
@@ -270,21 +273,19 @@ fn needs(row: &Row) -> String {
 pub(crate) fn summary(facts: &DeviceFacts, rows: &[Row]) -> String {
     let findings = findings(facts);
     let below = findings.iter().filter(|finding| finding.code == "below-floor").count();
-    let log = if facts.credible() {
-        paint(GOOD, "credible")
-    } else {
-        paint(BAD, "not credible")
-    };
+    let log = if facts.credible() { paint(GOOD, "credible") } else { paint(BAD, "not credible") };
     let mut text = format!(
-        "{} commands, {below} below the floor, {} findings; the log is {log}.\n",
-        rows.len(),
-        findings.len()
+        "{}, {below} below the floor, {}; the log is {log}.\n",
+        count(rows.len(), "command"),
+        count(findings.len(), "finding")
     );
     if rows.iter().any(|row| row.effective.iter().any(|name| !row.reported.contains(name))) {
         text.push_str("+ the device does not report it; it counts all the same.\n");
     }
     if rows.iter().any(|row| row.judged_by.is_some()) {
-        text.push_str("* the payload decides (feature, log, sub-operation); this is the worst case.\n");
+        text.push_str(
+            "* the payload decides (feature, log, sub-operation); this is the worst case.\n",
+        );
     }
     if !facts.credible() {
         let warning = paint(WARN, "debug-write-full");

@@ -4,26 +4,28 @@
 //! *Invariants*: a device is asked only for its facts, and that is on record. With `--from` no
 //! device, no journal and no state of this machine is looked at.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fwgate_gate::record::{CommandRecord, DeviceRecord};
 use fwgate_gate::{
-    Caller, DeviceFacts, Explanation, InProcess, Message, Request, SitePolicy as _, SiteQuestion,
+    Caller, DeviceFacts, Explanation, Firmware, InProcess, Message, Opened, Request,
+    SitePolicy as _, SiteQuestion,
 };
 use fwgate_policy::{
-    Capabilities, Lockdown, Path, PathKind, Protocol, Question, Route, Standing, Tables, classify,
-    judge,
+    Capabilities, Code, Lockdown, Path, PathKind, Protocol, Question, Route, Standing, Tables,
+    classify, judge,
 };
 use serde::Serialize;
 
 use crate::cli::{CommandArgs, ExplainArgs, ProtocolArg};
 use crate::command::{self, Known};
-use crate::devices::{DEADLINE, Session};
-use crate::error::CliError;
+use crate::devices::Session;
+use crate::error::{CliError, path as shown_path};
 use crate::exit::Exit;
 use crate::log_file;
 use crate::output::style::{FAINT, HEAD, paint, verdict};
-use crate::output::table::{list, pairs};
+use crate::output::table::{list, pairs, wrap};
 use crate::output::{Format, Ui};
 use crate::person::Names;
 
@@ -81,19 +83,27 @@ pub(crate) fn judged(
     let known = Known::of(opened.facts());
     let message = command::message(name, args, &known, session.gate().tables())?;
     let request = Request {
-        route: fwgate_gate::Firmware,
+        route: Firmware,
         message,
         scope: args.scope,
-        caller,
-        deadline: timeout.unwrap_or(DEADLINE),
+        caller: Arc::new(caller),
+        deadline: session.left(),
     };
-    let decided = session.gate().decide(&opened, request);
-    Ok(Document {
+    decide(&session, &opened, &request)
+}
+
+/// Judges a request and puts the answer into a document.
+pub(crate) fn decide(
+    session: &Session,
+    opened: &Opened,
+    request: &Request<Firmware>,
+) -> Result<Document, CliError> {
+    Ok(session.gate().explain(opened, request, |explanation, command| Document {
         schema: "fwgate.explain/1",
         device: Some(opened.record().clone()),
-        command: decided.command,
-        explanation: decided.explanation,
-    })
+        command: command.clone(),
+        explanation: explanation.clone(),
+    })?)
 }
 
 /// Prints a document; answers the status of its verdict.
@@ -103,7 +113,7 @@ pub(crate) fn finish(ui: &mut Ui, document: &Document) -> Result<Exit, CliError>
         // There are no bytes: the text goes to standard error, and the status says the rest.
         Format::Table | Format::Raw => {
             let device = document.device.as_ref().map(|device| device.name.as_str());
-            let text = text(device, &document.command, &document.explanation);
+            let text = text(device, &document.command, &document.explanation, ui.width());
             ui.text(&text)?;
         }
     }
@@ -134,8 +144,15 @@ fn from_log(
     let tables = Tables::BUILTIN;
     let message = command::message(name, &args.command, &Known::of(facts), &tables)?;
     let (command, mut explanation) = judged_by_log(facts, protocol, &message, &caller, args);
-    // Nothing is known of a path.
+    // Nothing is known of a path, and there is no device to look at.
     explanation.path = None;
+    if explanation.headline() == Code::Unreported.name() {
+        let file = args.from.from.as_deref().map_or(String::new(), shown_path);
+        let protocol = facts.identity().protocol.name();
+        explanation.fix = Some(format!(
+            "see what the log lists: fwgate effects --from {file} --protocol {protocol}"
+        ));
+    }
     Ok(Document { schema: "fwgate.explain/1", device: None, command, explanation })
 }
 
@@ -160,9 +177,8 @@ fn judged_by_log(
         let question = SiteQuestion { caller, device: facts.identity(), class: &class, scope };
         // Nobody owns a device of which there is only a file: the default answers.
         let answer = InProcess::owned_by(u32::MAX).ask(&question);
-        let typed = tables
-            .floor(class.protocol, class.opcode)
-            .is_some_and(|row| row.memdev_id.is_some());
+        let typed =
+            tables.floor(class.protocol, class.opcode).is_some_and(|row| row.memdev_id.is_some());
         let kind = match protocol {
             ProtocolArg::Cxl if typed => PathKind::Memdev,
             ProtocolArg::Cxl => PathKind::Raw,
@@ -191,9 +207,9 @@ fn judged_by_log(
     })
 }
 
-impl<'f> Known<'f> {
+impl Known {
     /// What names of commands are looked up in for a device with these facts.
-    pub(crate) fn of(facts: &'f DeviceFacts) -> Self {
+    pub(crate) fn of(facts: &DeviceFacts) -> Self {
         let identity = facts.identity();
         Self {
             protocol: match identity.protocol {
@@ -201,7 +217,7 @@ impl<'f> Known<'f> {
                 Protocol::NvmeAdmin | Protocol::NvmeIo => Protocol::NvmeAdmin,
             },
             pci: (identity.vendor, identity.device),
-            firmware: facts.with_policy(|facts| facts.firmware),
+            firmware: facts.with_policy(|facts| facts.firmware.to_vec()),
         }
     }
 }
@@ -211,6 +227,7 @@ pub(crate) fn text(
     device: Option<&str>,
     command: &CommandRecord,
     explanation: &Explanation,
+    width: usize,
 ) -> String {
     let name = command.name.as_deref().map_or(String::new(), |name| format!(" ({name})"));
     let on = device.map_or(String::new(), |device| format!(" on {device}"));
@@ -235,27 +252,31 @@ pub(crate) fn text(
         rows.push(("path", path.to_owned()));
     }
     if explanation.would_taint {
-        rows.push(("taint", "sending it taints the kernel".to_owned()));
+        rows.push(("taint", "sending it would taint the kernel".to_owned()));
     }
     if let Some(interface) = &explanation.interface {
         rows.push(("interface", interface.clone()));
     }
     let rows: Vec<(String, String)> =
         rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    text.push_str(&pairs(2, &rows));
+    text.push_str(&pairs(width, 2, &rows));
     for (number, reason) in explanation.reasons.iter().enumerate() {
         let carried = if reason.depth > 0 { ", carried command" } else { "" };
         let level = if reason.level == "note" { "note, " } else { "" };
-        let place = paint(FAINT, &format!("({level}step {}{carried})", reason.step));
-        text.push_str(&format!(
-            "  {}. {} {place}: {}\n",
-            number.saturating_add(1),
-            paint(HEAD, reason.code),
-            reason.detail
-        ));
+        let place = format!("({level}step {}{carried})", reason.step);
+        let number = number.saturating_add(1);
+        let line = format!("  {number}. {} {place}: {}", reason.code, reason.detail);
+        // Painted after it is laid out: what paints has no width.
+        let line = wrap(&line, width, 5)
+            .replacen(reason.code, &paint(HEAD, reason.code), 1)
+            .replacen(&place, &paint(FAINT, &place), 1);
+        text.push_str(&line);
+        text.push('\n');
     }
     if let Some(fix) = &explanation.fix {
-        text.push_str(&format!("  {} {fix}\n", paint(HEAD, "fix:")));
+        let line = wrap(&format!("  fix: {fix}"), width, 5);
+        text.push_str(&line.replacen("fix:", &paint(HEAD, "fix:"), 1));
+        text.push('\n');
     }
     text
 }

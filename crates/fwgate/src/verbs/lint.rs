@@ -13,8 +13,8 @@ use crate::cli::{LintArgs, SeverityArg};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::style::{BAD, GOOD, paint};
-use crate::output::table::{list, table};
-use crate::output::{Format, Ui};
+use crate::output::table::{left_off, list, shown, table};
+use crate::output::{Format, Ui, count};
 use crate::verbs::effects::Subject;
 
 /// What `lint` prints.
@@ -157,7 +157,8 @@ fn render(findings: &[Finding], credible: bool, width: usize, verbose: bool) -> 
     if verbose {
         columns.push("SOURCE");
     }
-    let rows = findings.iter().map(|finding| {
+    let (first, left) = shown(findings);
+    let rows = first.iter().map(|finding| {
         let mut cells = vec![
             finding.severity.to_owned(),
             finding.code.to_owned(),
@@ -171,13 +172,14 @@ fn render(findings: &[Finding], credible: bool, width: usize, verbose: bool) -> 
         cells
     });
     let mut text = table(width, &columns, rows.collect());
-    let count = |severity: Severity| {
+    text.push_str(&left_off(left));
+    let number = |severity: Severity| {
         findings.iter().filter(|finding| finding.severity == severity.name()).count()
     };
     text.push_str(&format!(
-        "\n{} errors, {} notes; the log is {log}.\n",
-        count(Severity::Error),
-        count(Severity::Note)
+        "\n{}, {}; the log is {log}.\n",
+        count(number(Severity::Error), "error"),
+        count(number(Severity::Note), "note")
     ));
     text
 }

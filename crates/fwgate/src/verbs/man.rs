@@ -7,10 +7,12 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 
 use crate::cli::{Cli, ManArgs};
+use crate::devices::FAULTS;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::files;
 use crate::output::Ui;
+use crate::state::VARIABLE;
 
 /// Files and folders that the page names.
 const FILES: &[(&str, &str)] = &[
@@ -22,8 +24,9 @@ const FILES: &[(&str, &str)] = &[
 
 /// Variables that the page names.
 const ENVIRONMENT: &[(&str, &str)] = &[
-    ("FWGATE_STATE_DIR", "folder for journal and emulated devices, in place of the default"),
+    (VARIABLE, "folder for journal and emulated devices, in place of the default"),
     ("XDG_STATE_HOME", "where users keep state; relative paths count as none"),
+    (FAULTS, "faults that the emulated devices show: a plan in JSON, or a file that holds one"),
     ("NO_COLOR", "set to anything, no colours are written, not even on a terminal"),
 ];
 
@@ -59,13 +62,13 @@ fn write(dir: &Path, command: &clap::Command) -> Result<usize, CliError> {
 fn page(command: &clap::Command) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let version = format!("fwgate {}", env!("CARGO_PKG_VERSION"));
-    Man::new(command.clone())
-        .source(version)
-        .manual("fwgate")
-        .render(&mut bytes)
-        .map_err(|error| {
-            CliError::new(Exit::Failed, "output", format!("cannot make the manual: {error}"))
-        })?;
+    let man = Man::new(command.clone()).source(version).manual("fwgate");
+    render(&man, command.has_subcommands(), &mut bytes).map_err(|error| {
+        CliError::new(Exit::Failed, "output", format!("cannot make the manual: {error}"))
+    })?;
+    if let Some(examples) = command.get_after_help() {
+        bytes.extend_from_slice(verbatim("EXAMPLES", &examples.to_string()).as_bytes());
+    }
     let exits: Vec<(String, &str)> =
         Exit::ALL.iter().map(|exit| (exit.status().to_string(), exit.meaning())).collect();
     let exits: Vec<(&str, &str)> = exits.iter().map(|(n, text)| (n.as_str(), *text)).collect();
@@ -77,9 +80,35 @@ fn page(command: &clap::Command) -> Result<Vec<u8>, CliError> {
     Ok(bytes)
 }
 
+/// What clap knows, but for what follows the help: that has a section of its own.
+fn render(man: &Man, has_verbs: bool, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+    man.render_title(bytes)?;
+    man.render_name_section(bytes)?;
+    man.render_synopsis_section(bytes)?;
+    man.render_description_section(bytes)?;
+    man.render_options_section(bytes)?;
+    if has_verbs {
+        man.render_subcommands_section(bytes)?;
+    }
+    Ok(())
+}
+
+/// A section whose lines stay as they are, in roff.
+fn verbatim(title: &str, text: &str) -> String {
+    let mut made = format!(".SH \"{title}\"\n.nf\n");
+    for line in text.lines().filter(|line| !line.starts_with("Example")) {
+        made.push_str(&format!("\\&{}\n", plain(line)));
+    }
+    made.push_str(".fi\n");
+    made
+}
+
+fn plain(text: &str) -> String {
+    text.replace('\\', "\\e").replace('-', "\\-")
+}
+
 /// A section of names and what they are, in roff.
 fn section(title: &str, rows: &[(&str, &str)]) -> String {
-    let plain = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
     let mut text = format!(".SH \"{title}\"\n");
     for (name, what) in rows {
         text.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", plain(name), plain(what)));

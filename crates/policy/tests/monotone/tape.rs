@@ -87,7 +87,7 @@ pub(crate) const CXL_OPCODES: [u16; 9] =
     [0x0400, 0x0502, 0x0600, 0x4301, 0x4202, 0x5300, 0xC000, 0xC005, 0xC007];
 pub(crate) const NVME_OPCODES: [u16; 4] = [0x06, 0x02, 0x80, 0xC0];
 pub(crate) const UUIDS: [[u8; 16]; 2] = [[0xAB; 16], [0xCD; 16]];
-const KEYS: [&str; 2] = ["edac", "sysfs"];
+pub(crate) const KEYS: [&str; 2] = ["edac", "sysfs"];
 const INTERFACES: [InterfaceRow; 2] = [
     InterfaceRow { key: "edac", place: "", option: "", verb: "" },
     InterfaceRow { key: "sysfs", place: "", option: "", verb: "" },
@@ -155,7 +155,7 @@ pub(crate) fn operation(tape: &mut Tape<'_>, opcode: u16) -> SelectorRow {
         effects: effects_of(tape, kind, confidence),
         confidence,
         discloses: tape.of(&Disclosure::ALL),
-        kind: if kind == Kind::Never { Kind::Change } else { kind },
+        kind: if kind == Kind::Never && !tape.seldom() { Kind::Change } else { kind },
         source: "test",
     }
 }
@@ -402,7 +402,10 @@ impl World {
         let outer = Device::from_tape(tape);
         let inner = Device::from_tape(tape);
         let kernel_route = tape.seldom().then(|| tape.of(&KEYS));
-        let base = Layer::from_tape(tape, opcode);
+        let mut base = Layer::from_tape(tape, opcode);
+        if let Some(key) = kernel_route.filter(|_| tape.yes()) {
+            base.ground.push(GroundRow { interface: Some(key), ..ground(tape, opcode) });
+        }
         let more = if tape.yes() { Layer::from_tape(tape, opcode) } else { Layer::default() };
         Self { base, more, outer, inner, standing, kernel_route, nvme, opcode, bytes, cdw10 }
     }

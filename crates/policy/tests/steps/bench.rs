@@ -135,6 +135,11 @@ pub(crate) const POISON_GROUND: GroundRow = GroundRow {
     source: "test",
 };
 
+/// Ground of this command, to which the `security` interface leads.
+pub(crate) const fn by_security(protocol: Protocol, opcode: u16) -> GroundRow {
+    GroundRow { protocol, opcode, interface: Some("security"), ..POISON_GROUND }
+}
+
 pub(crate) const TABLES: Tables<'static> = Tables {
     cxl: &FLOORS,
     cxl_selectors: &OPERATIONS,
@@ -295,6 +300,14 @@ pub(crate) fn cxl(opcode: u16, payload: &[u8]) -> Ask<'_> {
         tables: TABLES,
         standing: almighty(),
     }
+}
+
+/// The almighty on the kernel's own interface for this command, which is there.
+pub(crate) fn by_kernel(opcode: u16, payload: &[u8]) -> Ask<'_> {
+    let mut ask = cxl(opcode, payload);
+    ask.tables.ground = forever([by_security(Protocol::Cxl, opcode)]);
+    ask.facts.surroundings.interfaces = Some(&["security"]);
+    Ask { route: Route::Kernel("security"), standing: by(PathKind::KernelInterface), ..ask }
 }
 
 /// The almighty by the NVMe ioctl.

@@ -6,8 +6,9 @@ use fwgate_policy::tables::{Condition, GroundRow, Matter, Opinion, Protocol, Sel
 use fwgate_policy::{Code, Facts, PathKind, Route, SetAside, Subsystems, Tables};
 
 use crate::bench::{
-    AT_ONCE, Ask, FORMAT, INJECT_POISON, KEEP_ALIVE, MAINTENANCE, POISON_GROUND, SANITIZE,
-    SET_LABELS, SET_PARTITION, TABLES, cxl, device, driven_by, forever, nvme, stance,
+    AT_ONCE, Ask, FORMAT, INJECT_POISON, KEEP_ALIVE, LONG, MAINTENANCE, POISON_GROUND, SANITIZE,
+    SET_LABELS, SET_PARTITION, TABLES, by_kernel, by_security, cxl, device, driven_by, forever,
+    nvme, stance,
 };
 
 /// Inject Poison on a driven device with these interfaces.
@@ -55,8 +56,13 @@ fn what_is_never_sent_is_refused_on_every_path_and_route() {
         ask.standing.path.kind = kind;
         ask.told().is_refused_with(Code::NeverSent);
     }
-    ask.route = Route::Kernel("debugfs");
+    // Not even by an interface for it that is there.
+    ask.route = Route::Kernel("security");
+    ask.tables.ground = forever([by_security(Protocol::NvmeAdmin, u16::from(KEEP_ALIVE))]);
+    ask.facts.surroundings.interfaces = Some(&["security"]);
     ask.told().is_refused_with(Code::NeverSent);
+    ask.route = Route::Kernel("debugfs");
+    assert_eq!(ask.told().refuses, [(0, Code::NeverSent), (0, Code::WrongInterface)]);
 }
 
 #[test]
@@ -156,6 +162,87 @@ fn a_kernel_route_on_the_owners_own_interface_satisfies_its_ground_and_another_d
     told.is_allowed();
     assert!(!told.would_taint);
     ask.route = Route::Kernel("security");
+    assert_eq!(ask.told().refuses, [(0, Code::WrongInterface), (0, Code::KernelOwned)]);
+}
+
+/// Asserts that this refusal stands alone, and that nothing which the owner sets aside lifts it.
+#[track_caller]
+fn is_no_kernel_route(ask: &Ask<'_>) {
+    for set_aside in [SetAside::empty(), SetAside::all()] {
+        let mut ask = ask.clone();
+        ask.standing.grants.set_aside = set_aside;
+        let told = ask.told();
+        assert_eq!((told.verdict, told.headline), ("deny", Some(Code::WrongInterface)), "{told:?}");
+        assert_eq!(told.refuses, [(0, Code::WrongInterface)]);
+    }
+}
+
+#[test]
+fn a_kernel_route_by_an_interface_that_is_absent_or_cannot_be_told_is_refused() {
+    for opcode in [INJECT_POISON, SANITIZE, LONG, 0x0400] {
+        let mut ask = by_kernel(opcode, &[]);
+        ask.told().is_allowed();
+        for interfaces in [Some(&[][..]), Some(&["debugfs"][..]), None] {
+            ask.facts.surroundings.interfaces = interfaces;
+            is_no_kernel_route(&ask);
+        }
+    }
+}
+
+#[test]
+fn a_kernel_route_by_the_interface_of_another_command_is_refused() {
+    for row in [
+        by_security(Protocol::Cxl, INJECT_POISON),
+        by_security(Protocol::NvmeAdmin, SANITIZE),
+        GroundRow { opcode: SANITIZE, ..POISON_GROUND },
+        GroundRow { opcode: SANITIZE, interface: None, ..POISON_GROUND },
+    ] {
+        let mut ask = by_kernel(SANITIZE, &[]);
+        ask.tables.ground = forever([row]);
+        is_no_kernel_route(&ask);
+    }
+    let mut ask = by_kernel(SANITIZE, &[]);
+    ask.tables.ground = &[];
+    is_no_kernel_route(&ask);
+    ask.route = Route::Kernel("");
+    is_no_kernel_route(&ask);
+}
+
+#[test]
+fn a_kernel_route_by_the_interface_of_another_sub_operation_is_refused() {
+    let first = Selector::new(&[1, 0]);
+    let rows = [GroundRow { selector: first, ..by_security(Protocol::Cxl, MAINTENANCE) }];
+    let by = |payload: &'static [u8]| {
+        let mut ask = by_kernel(MAINTENANCE, payload);
+        ask.tables.ground = forever(rows);
+        ask
+    };
+    by(&[1, 0]).told().is_allowed();
+    is_no_kernel_route(&by(&[0, 0]));
+    is_no_kernel_route(&by(&[7, 0]));
+    // Too short to say which: it may be any of them, and that opens nothing.
+    is_no_kernel_route(&by(&[1]));
+    is_no_kernel_route(&by(&[]));
+}
+
+#[test]
+fn ground_that_arrives_at_run_time_opens_no_kernel_route() {
+    for opcode in [INJECT_POISON, SANITIZE, LONG, 0x0400] {
+        let mut ask = by_kernel(opcode, &[]);
+        let later = Tables { ground: ask.tables.ground, ..crate::common::NO_ROWS };
+        ask.tables.ground = &[];
+        ask.tables.more = Some(&later);
+        is_no_kernel_route(&ask);
+    }
+    // Beside a compiled-in row that does, it does no harm; with another interface it still binds.
+    let mut ask = by_kernel(SANITIZE, &[]);
+    ask.facts.surroundings = driven_by(Subsystems::CXL, &["debugfs", "security"]);
+    let same = Tables { ground: ask.tables.ground, ..crate::common::NO_ROWS };
+    ask.tables.more = Some(&same);
+    ask.told().is_allowed();
+    let rows = [GroundRow { opcode: SANITIZE, ..POISON_GROUND }];
+    let other = Tables { ground: &rows, ..crate::common::NO_ROWS };
+    ask.tables.more = Some(&other);
     assert_eq!(ask.told().refuses, [(0, Code::KernelOwned)]);
 }
 
@@ -354,4 +441,30 @@ fn a_nak_on_owned_settings_binds_by_every_path() {
         ask.standing.grants.set_aside = SetAside::NO_INTERFACE;
         ask.told().is_refused_with(Code::Nak);
     }
+}
+
+#[test]
+fn a_nak_on_owned_settings_does_not_bind_on_the_owners_own_interface() {
+    let rows = [stance("mm-no", Subsystems::MM, Matter::KernelInterface, Opinion::Nak)];
+    let mut ask = poison(&["debugfs"]);
+    ask.tables.stances = &rows;
+    assert_eq!(ask.told().refuses, [(0, Code::KernelOwned), (0, Code::Nak)]);
+    ask.standing.path.kind = PathKind::KernelInterface;
+    ask.route = Route::Kernel("debugfs");
+    ask.told().is_allowed();
+    // It binds where a second owner of the same ground is gone behind.
+    let ground = [POISON_GROUND, GroundRow { interface: None, ..POISON_GROUND }];
+    ask.tables.ground = &ground;
+    ask.standing.grants.set_aside = SetAside::NO_INTERFACE;
+    ask.told().is_refused_with(Code::Nak);
+    // Nor does it on a typed memdev ioctl, and by another path it does.
+    let ground = [GroundRow { opcode: SET_PARTITION, ..ground[1] }];
+    let mut ask = cxl(SET_PARTITION, &[0; 9]);
+    ask.tables = Tables { ground: &ground, stances: &rows, ..TABLES };
+    ask.facts.surroundings = driven_by(Subsystems::CXL, &[]);
+    ask.standing.grants.set_aside = SetAside::NO_INTERFACE;
+    ask.standing.path.kind = PathKind::Memdev;
+    ask.told().is_allowed();
+    ask.standing.path.kind = PathKind::Fwctl;
+    ask.told().is_refused_with(Code::Nak);
 }

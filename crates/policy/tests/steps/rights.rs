@@ -3,13 +3,13 @@
 
 use fwgate_policy::tables::{FloorRow, Kind};
 use fwgate_policy::{
-    Capabilities, Code, Disclosure, Grants, Lockdown, Path, PathKind, Route, Scope, SetAside, Site,
+    Capabilities, Code, Disclosure, Grants, Lockdown, Path, PathKind, Scope, SetAside, Site,
     Standing,
 };
 
 use crate::bench::{
     AT_ONCE, AT_RESET, Ask, DOWNLOAD, FORMAT, GET_LOG, IDENTIFY, NVME_VENDOR, QUIET, SET_ALERTS,
-    SET_PARTITION, TABLES, cxl, forever, nvme,
+    SET_PARTITION, TABLES, by_kernel, cxl, forever, nvme,
 };
 use crate::{bench, tunnels};
 
@@ -101,7 +101,7 @@ fn rows() -> Vec<Row> {
         },
         Row {
             what: "the same through a kernel interface",
-            ask: Ask { route: Route::Kernel("security"), ..cxl(SET_PARTITION, &BYTES) },
+            ask: by_kernel(SET_PARTITION, &BYTES),
             path: PathKind::KernelInterface,
             suffices: &[&[Admitted], &[Named]],
             lacks: &[&[], &[Admin, Rawio], &[Grant(DebugWriteFull)]],
@@ -270,6 +270,22 @@ fn to_ask_for_more_scope_than_needed_asks_for_its_right_and_its_taint() {
             ask.standing = Standing { asked: Some(asked), ..holding(PathKind::Fwctl, &fewer) };
             assert_eq!(ask.told().verdict, "deny", "{asked} {fewer:?}");
         }
+    }
+}
+
+#[test]
+fn grant_and_line_must_reach_the_scope_that_is_sent_and_not_only_the_one_that_is_needed() {
+    // A read of health needs configuration, the opaque command debug-write.
+    let mut ask = cxl(0x0200, &[]);
+    ask.standing = holding(PathKind::Fwctl, &[Grant(DebugWrite), Rawio]);
+    ask.standing.asked = Some(DebugWriteFull);
+    ask.told().is_refused_with(Code::RightMissing);
+    for (grant, line) in [(DebugWrite, DebugWriteFull), (DebugWriteFull, DebugWrite)] {
+        let mut ask = cxl(AT_RESET, &[]);
+        ask.standing = holding(PathKind::Fwctl, &[Grant(grant), Line(line), Rawio]);
+        ask.told().is_allowed();
+        ask.standing.asked = Some(DebugWriteFull);
+        ask.told().is_refused_with(Code::RightMissing);
     }
 }
 

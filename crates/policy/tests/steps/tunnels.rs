@@ -2,15 +2,15 @@
 //! Step 4: carried commands, judged by the same table against their target's facts.
 
 use fwgate_policy::facts::{Inner, Surroundings};
-use fwgate_policy::tables::{AdvisoryRow, DeviceMatch, Matter, Opinion, Protocol};
+use fwgate_policy::tables::{AdvisoryRow, DeviceMatch, FloorRow, Kind, Matter, Opinion, Protocol};
 use fwgate_policy::{
-    Code, Disclosure, Effects, Facts, PathKind, Scope, SetAside, Subsystems, Tables,
+    Code, Disclosure, Effects, Facts, PathKind, Route, Scope, SetAside, Subsystems, Tables,
 };
 use fwgate_wire::cxl::tunnel::TunnelTarget;
 
 use crate::bench::{
     AT_ONCE, AT_RESET, Ask, GET_KEY, INJECT_POISON, LONG, POISON_GROUND, QUIET, SECURITY,
-    SET_ALERTS, SET_PARTITION, TABLES, TUNNEL, Told, cxl, device, forever, stance,
+    SET_PARTITION, TABLES, TUNNEL, Told, by_security, cxl, device, forever, stance,
 };
 
 pub(crate) const PORT: u8 = 3;
@@ -107,11 +107,7 @@ fn a_carried_command_is_refused_for_its_own_reasons_at_its_own_depth() {
     let told = through(SET_PARTITION, &[1; 9], &device(), |ask| ask.told());
     assert_eq!(told.refuses, [(1, Code::Malformed)]);
     let never = Tables {
-        cxl: &[fwgate_policy::tables::FloorRow {
-            kind: fwgate_policy::tables::Kind::Never,
-            opcode: 0x0400,
-            ..crate::common::READ
-        }],
+        cxl: &[FloorRow { kind: Kind::Never, opcode: 0x0400, ..crate::common::READ }],
         ..TABLES
     };
     let told = through(0x0400, &[], &device(), |ask| Ask { tables: never, ..ask }.told());
@@ -240,29 +236,58 @@ fn a_nak_of_whoever_drives_the_target_binds_what_is_carried_to_it() {
     told.is_allowed();
 }
 
-#[test]
-fn a_tunnel_that_counts_as_administration_does_not_make_its_load_so() {
-    use fwgate_policy::tables::{FloorRow, Kind};
-    let tunnel = FloorRow { opcode: TUNNEL, kind: Kind::Administration, ..crate::common::READ };
-    let carried = FloorRow {
-        opcode: u16::from(crate::bench::DOWNLOAD),
-        kind: Kind::Change,
-        ..crate::common::READ
-    };
-    let rows = forever([carried, tunnel]);
-    let told = through(carried.opcode, &[], &device(), |mut ask| {
-        ask.tables.cxl = rows;
-        ask.standing.path.kind = PathKind::Memdev;
-        ask.standing.path.admits_caller = false;
-        ask.standing.grants.named_action = false;
-        ask.told()
-    });
-    told.is_refused_with(Code::RightMissing);
+/// Tables in which the tunnel itself is a cited read, so that only its load can ask for more.
+fn tunnel_is_a_read() -> Tables<'static> {
+    let mut rows = crate::bench::FLOORS;
+    for row in rows.iter_mut().filter(|row| row.opcode == TUNNEL) {
+        *row = FloorRow { opcode: TUNNEL, ..crate::common::READ };
+    }
+    Tables { cxl: forever(rows), ..TABLES }
 }
 
 #[test]
-fn what_is_carried_is_recorded_durably() {
-    let told = carried(SET_ALERTS);
+fn a_tunnel_that_is_a_read_does_not_make_its_load_one() {
+    let tables = tunnel_is_a_read();
+    let ask = |opcode, named| {
+        through(opcode, &[0; 9], &device(), |mut ask| {
+            ask.tables = tables;
+            ask.standing.path.kind = PathKind::Memdev;
+            ask.standing.path.admits_caller = false;
+            ask.standing.grants.named_action = named;
+            ask.told()
+        })
+    };
+    let told = ask(0x0200, false);
+    told.is_allowed();
+    assert!(!told.obliges.unwrap().durable);
+    ask(SET_PARTITION, false).is_refused_with(Code::RightMissing);
+    let told = ask(SET_PARTITION, true);
     told.is_allowed();
     assert!(told.obliges.unwrap().durable);
+}
+
+#[test]
+fn a_kernel_route_does_not_excuse_security_state_in_a_tunnel() {
+    // The tunnel itself goes by its own interface, and that is there.
+    let by = |opcode| {
+        through(opcode, &[], &device(), |mut ask| {
+            ask.tables.ground = forever([by_security(Protocol::Cxl, TUNNEL)]);
+            ask.facts.surroundings.interfaces = Some(&["security"]);
+            ask.route = Route::Kernel("security");
+            ask.told()
+        })
+    };
+    by(0x0400).is_allowed();
+    assert_eq!(by(SECURITY).refuses, [(1, Code::SecurityState)]);
+}
+
+#[test]
+fn the_interface_of_a_carried_command_is_no_kernel_route_for_the_tunnel() {
+    let told = through(INJECT_POISON, &[], &device(), |mut ask| {
+        ask.tables.ground = &[POISON_GROUND];
+        ask.facts.surroundings.interfaces = Some(&["debugfs"]);
+        ask.route = Route::Kernel("debugfs");
+        ask.told()
+    });
+    assert_eq!(told.refuses, [(0, Code::WrongInterface)]);
 }

@@ -2,13 +2,13 @@
 //! Vendor rows, sub-operations, commands that vendor commands carry, and rows loaded at run time.
 
 use fwgate_policy::tables::{
-    Carried, DeviceMatch, FloorRow, Kind, SelectorField, SelectorRow, VendorRow,
+    Carried, DeviceMatch, FloorRow, Kind, Protocol, SelectorField, SelectorRow, VendorRow,
 };
 use fwgate_policy::{Code, Confidence, Disclosure, Effects, Facts, Scope, Tables};
 
 use crate::bench::{
-    AT_ONCE, AT_RESET, Ask, INJECT_POISON, MAINTENANCE, MUX, OPERATIONS, QUIET, SECURITY, TABLES,
-    Told, cxl, device, forever, operation,
+    AT_ONCE, AT_RESET, Ask, FLOORS, INJECT_POISON, MAINTENANCE, MUX, OPERATIONS, QUIET, SECURITY,
+    TABLES, Told, cxl, device, forever, operation,
 };
 use crate::common::{NO_ROWS, READ};
 
@@ -70,7 +70,95 @@ fn an_unknown_or_unreadable_sub_operation_counts_as_all_of_them() {
             (Scope::DebugWriteFull, Effects::CONFIG_COLD_RESET | Effects::IMMEDIATE_DATA),
             "{payload:?}"
         );
-        assert_eq!(told.discloses, Disclosure::Health);
+        assert_eq!(told.discloses, Disclosure::Secret);
+    }
+}
+
+#[test]
+fn an_unknown_sub_operation_of_a_vendor_multiplexer_is_opaque_whichever_layer_knows_it() {
+    let book = Tables { vendor: &[ROW], ..NO_ROWS };
+    for tables in [Tables { vendor: &[ROW], ..TABLES }, Tables { more: Some(&book), ..TABLES }] {
+        for payload in [&[2, 0][..], &[0, 1], &[0xFF, 0xFF], &[1], &[]] {
+            let mut ask = Ask { tables, ..cxl(MUX, payload) };
+            ask.standing.grants.may_see = Disclosure::Dump;
+            let told = ask.told();
+            told.is_allowed();
+            assert!(told.notes.contains(&Code::OwnerLine), "{payload:?}");
+            // Neither the named permit nor any capability stands in for the line.
+            ask.standing.grants.opaque = None;
+            assert_eq!(
+                ask.told().refuses,
+                [(0, Code::Discloses), (0, Code::RightMissing)],
+                "{payload:?}"
+            );
+            ask.standing.grants.may_see = Disclosure::Secret;
+            ask.told().is_refused_with(Code::RightMissing);
+        }
+        let mut known = Ask { tables, ..cxl(MUX, &[0, 0]) };
+        known.standing.grants.opaque = None;
+        known.told().is_allowed();
+    }
+}
+
+#[test]
+fn an_unknown_sub_operation_asks_for_no_less_scope_than_without_the_book() {
+    const READS: [SelectorRow; 1] = [operation(MUX, 0, Effects::empty(), Kind::Read)];
+    for (credible, required) in [(true, Scope::DebugRead), (false, Scope::DebugWriteFull)] {
+        let mut ask = cxl(MUX, &[2, 0]);
+        ask.facts.credible = credible;
+        assert_eq!(ask.told().required, required);
+        ask.tables.vendor = &[VendorRow { operations: &READS, ..ROW }];
+        assert_eq!(ask.told().required, required, "the book knows reads only");
+        ask.command = cxl(MUX, &[0, 0]).command;
+        assert_eq!(ask.told().required, Scope::Configuration);
+    }
+}
+
+#[test]
+fn a_sub_operation_that_is_never_sent_bars_itself_and_not_its_neighbours() {
+    const NEVER: SelectorRow = operation(MAINTENANCE, 1, Effects::IMMEDIATE_DATA, Kind::Never);
+    const ROWS: [SelectorRow; 2] = [OPERATIONS[0], NEVER];
+    let tables = Tables { cxl_selectors: &ROWS, ..TABLES };
+    let ask = |payload: &'static [u8]| Ask { tables, ..cxl(MAINTENANCE, payload) }.told();
+    ask(&[0, 0]).is_allowed();
+    ask(&[1, 0]).is_refused_with(Code::NeverSent);
+    // One that no row knows may do all that they do, and is a change.
+    let told = ask(&[2, 0]);
+    told.is_allowed();
+    assert_eq!(told.effects, Effects::IMMEDIATE_DATA);
+    assert!(told.obliges.unwrap().durable);
+    // One that cannot be read may be the one that is barred.
+    ask(&[1]).is_refused_with(Code::NeverSent);
+    ask(&[]).is_refused_with(Code::NeverSent);
+    // The opcode's row in a log is not barred for one of them.
+    let facts = device();
+    let row =
+        |tables| fwgate_policy::classify_row(Protocol::Cxl, MAINTENANCE, 4, &facts, tables).kind;
+    assert_eq!(row(&tables), Kind::Change);
+    // An opcode that is never sent stays so, whatever its sub-operations are.
+    let mut floors = FLOORS;
+    let floor = floors.iter_mut().find(|row| row.opcode == MAINTENANCE).unwrap();
+    floor.kind = Kind::Never;
+    let barred = Tables { cxl: &floors, ..tables };
+    assert_eq!(row(&barred), Kind::Never);
+    Ask { tables: barred, ..cxl(MAINTENANCE, &[2, 0]) }.told().is_refused_with(Code::NeverSent);
+}
+
+#[test]
+fn a_sub_operation_that_a_later_layer_says_is_never_sent_is_not() {
+    let tables = Tables {
+        cxl_selectors: const { &[operation(MAINTENANCE, 7, Effects::empty(), Kind::Never)] },
+        vendor: forever([VendorRow {
+            operations: const { &[operation(MUX, 7, Effects::empty(), Kind::Never)] },
+            ..ROW
+        }]),
+        ..NO_ROWS
+    };
+    for opcode in [MAINTENANCE, MUX] {
+        later(&tables, &[7, 0], opcode).is_refused_with(Code::NeverSent);
+        later(&tables, &[8, 0], opcode).is_allowed();
+        later(&tables, &[0, 0], opcode).is_allowed();
+        later(&tables, &[], opcode).is_refused_with(Code::NeverSent);
     }
 }
 
@@ -266,4 +354,17 @@ fn a_book_installed_at_run_time_names_what_was_opaque() {
     ask.told().is_allowed();
     ask.facts = Facts { firmware: b"2.0", ..device() };
     ask.told().is_refused_with(Code::RightMissing);
+}
+
+#[test]
+fn a_later_row_that_says_that_a_command_carries_another_makes_it_be_judged() {
+    let silent = VendorRow { carries: None, ..CARRY };
+    let later = Tables { vendor: &[CARRY], ..NO_ROWS };
+    let [low, high] = SECURITY.to_le_bytes();
+    let bytes = [low, high];
+    let mut ask = cxl(QUIET, &bytes);
+    ask.tables = Tables { vendor: forever([silent]), ..TABLES };
+    ask.told().is_allowed();
+    ask.tables.more = Some(&later);
+    assert_eq!(ask.told().refuses, [(1, Code::SecurityState)]);
 }

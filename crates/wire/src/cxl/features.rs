@@ -388,45 +388,9 @@ impl SetFeatureHeader {
     }
 }
 
-/// The Set Feature request (0502h), borrowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetFeatureRequest<'a> {
-    header: &'a SetFeatureHeader,
-    data: &'a [u8],
-}
-
-impl<'a> SetFeatureRequest<'a> {
-    /// Its name in errors.
-    pub const WHAT: &'static str = "set feature request";
-
-    /// Borrows a request: the header and any data. No data is a form the kernel refuses and devices may not.
-    ///
-    /// # Errors
-    /// Shorter than the header.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, FormatError> {
-        let (header, data) = layout::prefix(bytes, Self::WHAT)?;
-        Ok(Self { header, data })
-    }
-
-    /// The header.
-    #[must_use]
-    pub const fn header(&self) -> &'a SetFeatureHeader {
-        self.header
-    }
-
-    /// The bytes to write.
-    #[must_use]
-    pub const fn data(&self) -> &'a [u8] {
-        self.data
-    }
-
-    /// Writes the request into `out`; returns its length.
-    ///
-    /// # Errors
-    /// `out` is too short.
-    pub fn encode(&self, out: &mut [u8]) -> Result<usize, FormatError> {
-        layout::encode_into(out, &[self.header.as_bytes(), self.data], Self::WHAT)
-    }
+header_and_data! {
+    /// The Set Feature request (0502h), borrowed.
+    SetFeatureRequest, SetFeatureHeader, "set feature request"
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@
 //! *Spec*: CXL r3.1 8.2.9.3.1 to 8.2.9.3.3 as cited by computexpresslink/libcxlmi
 //! `src/cxlmi/api-types.h`; `drivers/cxl/cxlmem.h` @ v7.3.
 
-use crate::error::FormatError;
 use crate::layout;
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -134,45 +133,9 @@ impl TransferFirmwareHeader {
     }
 }
 
-/// The Transfer FW request (0201h), borrowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TransferFirmwareRequest<'a> {
-    header: &'a TransferFirmwareHeader,
-    data: &'a [u8],
-}
-
-impl<'a> TransferFirmwareRequest<'a> {
-    /// Its name in errors.
-    pub const WHAT: &'static str = "transfer firmware request";
-
-    /// Borrows a request: the header and any data.
-    ///
-    /// # Errors
-    /// Shorter than the header.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, FormatError> {
-        let (header, data) = layout::prefix(bytes, Self::WHAT)?;
-        Ok(Self { header, data })
-    }
-
-    /// The header.
-    #[must_use]
-    pub const fn header(&self) -> &'a TransferFirmwareHeader {
-        self.header
-    }
-
-    /// The part of the package.
-    #[must_use]
-    pub const fn data(&self) -> &'a [u8] {
-        self.data
-    }
-
-    /// Writes the request into `out`; returns its length.
-    ///
-    /// # Errors
-    /// `out` is too short.
-    pub fn encode(&self, out: &mut [u8]) -> Result<usize, FormatError> {
-        layout::encode_into(out, &[self.header.as_bytes(), self.data], Self::WHAT)
-    }
+header_and_data! {
+    /// The Transfer FW request (0201h), borrowed.
+    TransferFirmwareRequest, TransferFirmwareHeader, "transfer firmware request"
 }
 
 /// When an activation takes place.

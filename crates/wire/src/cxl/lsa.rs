@@ -10,8 +10,6 @@
 //! *Spec*: CXL r3.1 8.2.9.9.2.3 and 8.2.9.9.2.4 as cited by computexpresslink/libcxlmi
 //! `src/cxlmi/api-types.h`; `drivers/cxl/cxlmem.h` @ v7.3.
 
-use crate::error::FormatError;
-use crate::layout;
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -43,45 +41,9 @@ pub struct SetLsaHeader {
 
 fixed!(SetLsaHeader, "set lsa header", 8, { offset @ 0, reserved @ 4 });
 
-/// The Set LSA request (4103h), borrowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetLsaRequest<'a> {
-    header: &'a SetLsaHeader,
-    data: &'a [u8],
-}
-
-impl<'a> SetLsaRequest<'a> {
-    /// Its name in errors.
-    pub const WHAT: &'static str = "set lsa request";
-
-    /// Borrows a request: the header and any data.
-    ///
-    /// # Errors
-    /// Shorter than the header.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, FormatError> {
-        let (header, data) = layout::prefix(bytes, Self::WHAT)?;
-        Ok(Self { header, data })
-    }
-
-    /// The header.
-    #[must_use]
-    pub const fn header(&self) -> &'a SetLsaHeader {
-        self.header
-    }
-
-    /// The bytes to write.
-    #[must_use]
-    pub const fn data(&self) -> &'a [u8] {
-        self.data
-    }
-
-    /// Writes the request into `out`; returns its length.
-    ///
-    /// # Errors
-    /// `out` is too short.
-    pub fn encode(&self, out: &mut [u8]) -> Result<usize, FormatError> {
-        layout::encode_into(out, &[self.header.as_bytes(), self.data], Self::WHAT)
-    }
+header_and_data! {
+    /// The Set LSA request (4103h), borrowed.
+    SetLsaRequest, SetLsaHeader, "set lsa request"
 }
 
 #[cfg(test)]
