@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::tree::{Tree, run as run_command};
+use crate::tree::{Tree, run as run_command, tool};
 
 /// What CI runs all targets for, at most; the build comes on top.
 const SMOKE: Duration = Duration::from_secs(6 * 60);
@@ -195,6 +195,11 @@ fn forbidden(lock: &str) -> Option<&'static str> {
 
 /// Builds all binaries and answers where they are.
 fn build(tree: &Tree) -> Result<PathBuf, String> {
+    if tool("c++").is_none() && std::env::var_os("CXX").is_none() {
+        return Err("libFuzzer is built from its source and needs a C++ compiler; install one \
+                    (Debian: `apt install g++`), or let `.ci/run` do it"
+            .to_owned());
+    }
     let host = host()?;
     let target = tree.metadata("")?.target_directory.join("fuzz");
     let mut command = tree.cargo(15);
@@ -204,9 +209,7 @@ fn build(tree: &Tree) -> Result<PathBuf, String> {
     // The flags are unstable; what is built is never shipped.
     command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", RUSTFLAGS);
     command.env_remove("CARGO_ENCODED_RUSTFLAGS");
-    run_command(&mut command).map_err(|what| {
-        format!("{what}; libFuzzer is built from its source and needs a C++ compiler (`g++`)")
-    })?;
+    run_command(&mut command)?;
     Ok(target.join(host).join("debug"))
 }
 

@@ -24,6 +24,7 @@ chores:
     gen            make the generated Rust and docs from data/
     gen --check    write nothing, fail with the first difference
     ci [STAGE...]  everything that a change has to pass; `ci --list` names the stages
+    locks          bring the lock files of all workspaces up to date
     layers         who uses whom, unsafe, raw senders
     fuzz [--seconds N] [--target CRATE[/NAME]]
                    run the fuzz targets, one minute each unless told otherwise
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     match chore.as_deref() {
         Some("gen") => generate::run(&rest),
         Some("ci") => ci::run(&rest),
+        Some("locks") => ci::locks(&rest),
         Some("layers") => layers::run(&rest),
         Some("fuzz") => fuzz::run(&rest),
         Some("bench") => bench::run(&rest),

@@ -338,9 +338,10 @@ impl EmulatedCxl {
 
         let deadline_us = self.deadline_in(0);
         let mailbox = self.mailbox(deadline_us)?;
-        let status = mailbox.background_status(&mut self.registers)?;
+        // First whether it runs: of one that does not any more the status is final.
         let word = self.registers.read64(crate::registers::MAILBOX_AT + 0x10);
         let word = word.map_err(MailboxError::Register)?;
+        let status = mailbox.background_status(&mut self.registers)?;
         Ok(BackgroundView { status, running: MailboxStatus(word).background_running() })
     }
 

@@ -19,6 +19,7 @@ use fwgate_gate::{
 };
 use fwgate_policy::tables::Classes;
 use fwgate_policy::{Known, Path, PathKind, Protocol, Subsystems};
+use fwgate_wire::cxl::ReturnCode;
 
 use crate::device::{Completed, TransportError};
 use crate::kernel::{EmulatedInterface, KernelError};
@@ -199,29 +200,46 @@ impl Device for CxlDevice {
                 return Ok(reply(&completed, answer));
             }
             if completed.background {
-                wait_for_background(&mut device, &delivery)?;
+                let ended = wait_for_background(&mut device, &delivery)?;
+                if ended != 0 {
+                    // What the earlier parts did stays; the next one has nothing to follow.
+                    let failed = Completed { return_code: ReturnCode(ended), ..completed };
+                    return Ok(Reply { background: false, ..reply(&failed, Vec::new()) });
+                }
             }
         }
-        Err(not_mine("commands without parts"))
+        Err(SubmitError::Transport {
+            what: "the command has no part to send".to_owned(),
+            may_have_run: false,
+        })
     }
 
     fn background(&self) -> Option<Background> {
         let view = self.lock().background().ok()?;
         Some(Background {
             opcode: view.status.opcode().0,
-            percent: view.status.percent(),
+            // Seven bits on the wire.
+            percent: view.status.percent().min(100),
             running: view.running,
             return_code: view.status.return_code().0,
         })
     }
 }
 
-/// A part that goes on in the background must end before the next one is sent.
+/// A part that goes on in the background must end before the next one is sent; with what code it
+/// did.
 fn wait_for_background<R: Route>(
     device: &mut EmulatedCxl,
     delivery: &Delivery<R>,
-) -> Result<(), SubmitError> {
-    while device.background().map_err(|error| transport(&error))?.running {
+) -> Result<u16, SubmitError> {
+    loop {
+        let view = device.background().map_err(|error| SubmitError::Transport {
+            what: format!("between two parts: {error}"),
+            may_have_run: true,
+        })?;
+        if !view.running {
+            return Ok(view.status.return_code().0);
+        }
         if delivery.time_left().is_zero() {
             return Err(SubmitError::Transport {
                 what: "the deadline passed between two parts".to_owned(),
@@ -230,7 +248,6 @@ fn wait_for_background<R: Route>(
         }
         std::thread::sleep(core::time::Duration::from_millis(5));
     }
-    Ok(())
 }
 
 /// One interface of the emulated kernel to one device.
@@ -346,7 +363,8 @@ impl Device for NvmeDevice {
         let command = NvmeCommand { opcode: *opcode, nsid: *nsid, cdw: *cdw, data, room };
         let done = device.execute(&command).map_err(|error| SubmitError::Transport {
             what: error.to_string(),
-            may_have_run: false,
+            // Its state may be what could not be saved.
+            may_have_run: true,
         })?;
         Ok(Reply {
             return_code: done.status,

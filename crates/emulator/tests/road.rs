@@ -48,7 +48,7 @@ fn done(gate: &Gate, opened: &Opened, opcode: u16, payload: &[u8]) -> Vec<u8> {
     assert_eq!(sent.explanation.verdict, "allow", "{opcode:04X}: {:?}", sent.explanation.reasons);
     let outcome = sent.outcome.unwrap();
     assert_eq!(outcome.record.status, "done", "{opcode:04X}: {:?}", outcome.record);
-    outcome.reply
+    outcome.reply.to_vec()
 }
 
 #[test]
@@ -174,7 +174,11 @@ fn on_a_driven_device_the_kernels_ground_is_redirected_to_its_interface() {
         ("redirect", "kernel-owned")
     );
     assert!(sent.explanation.interface.is_some());
+    assert_eq!(sent.explanation.interface_refusal, None);
     assert!(sent.outcome.is_none());
+    // Whose scope is too low would be refused there as well, and is told so at once.
+    let low = send(&gate, &opened, 0x4301, &inject, Some(Scope::DebugRead));
+    assert_eq!(low.explanation.verdict, "deny");
     // The same by the kernel's own interface is allowed, done, and on record.
     let interfaces = device.interfaces();
     let key = "cxl-poison-debugfs";

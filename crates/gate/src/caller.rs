@@ -4,14 +4,24 @@
 //! Here is the caller of an in-process gate: this very process. It can say nothing of itself that
 //! it could not do anyway, because in process only emulated devices of its own are within reach.
 //!
+//! *Invariants*: however many groups and however long a path a caller has, its record is short; what
+//! is left out is counted.
+//!
 //! *Not here*: the identity of a peer on a socket, which trusts nothing the peer says
 //! (`fwgate-service`).
 
 use fwgate_policy::Capabilities;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+use crate::text;
+
+/// The most groups that are recorded.
+const MAX_GROUPS: usize = 1024;
+/// The most characters of an executable's path that are recorded.
+const MAX_PATH: usize = 4096;
 
 /// Who asks.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
     /// User id; effective.
     pub uid: u32,
@@ -22,16 +32,12 @@ pub struct Caller {
     /// Process id.
     pub pid: u32,
     /// Executable, where it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub executable: Option<String>,
     /// Names of the groups that policy looks at, resolved by name service.
-    #[serde(skip)]
     pub group_names: Vec<String>,
     /// Capabilities that count.
-    #[serde(serialize_with = "capability_names")]
     pub capabilities: Capabilities,
     /// Whether this is the gate itself, reading facts.
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub gate: bool,
 }
 
@@ -76,11 +82,40 @@ impl Caller {
     }
 }
 
-fn capability_names<S: serde::Serializer>(
-    capabilities: &Capabilities,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let held =
-        [(capabilities.sys_admin, "cap_sys_admin"), (capabilities.sys_rawio, "cap_sys_rawio")];
-    serializer.collect_seq(held.into_iter().filter(|(has, _)| *has).map(|(_, name)| name))
+/// A caller as it is recorded.
+#[derive(Serialize)]
+struct Written<'c> {
+    uid: u32,
+    gid: u32,
+    groups: &'c [u32],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups_left_out: Option<usize>,
+    pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    executable: Option<String>,
+    capabilities: Vec<&'static str>,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    gate: bool,
+}
+
+impl Serialize for Caller {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (groups, rest) =
+            self.groups.split_at_checked(MAX_GROUPS).unwrap_or((&self.groups, &[]));
+        let held = [
+            (self.capabilities.sys_admin, "cap_sys_admin"),
+            (self.capabilities.sys_rawio, "cap_sys_rawio"),
+        ];
+        let written = Written {
+            uid: self.uid,
+            gid: self.gid,
+            groups,
+            groups_left_out: (!rest.is_empty()).then_some(rest.len()),
+            pid: self.pid,
+            executable: self.executable.as_deref().map(|path| text::line(path, MAX_PATH)),
+            capabilities: held.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect(),
+            gate: self.gate,
+        };
+        written.serialize(serializer)
+    }
 }

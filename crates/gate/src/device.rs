@@ -19,7 +19,8 @@ use crate::request::{Firmware, Kernel};
 /// What marks one opening of one device. Facts are bound to it.
 ///
 /// Two generations that differ in [`opened`](Self::opened) may be two devices; two that differ in
-/// the rest are one device that was reset or runs other firmware.
+/// the rest are one device that was reset or runs other firmware. What the machine does with it
+/// ([`Around`]) is compared on its own.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Generation {
     /// Device number, disk sequence, boot id, driver binding; whatever tells one device from
@@ -32,7 +33,8 @@ pub struct Generation {
 /// What a device is, before anything was read of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
-    /// The name that users give, such as `emu:cxl0`.
+    /// The name that users give, such as `emu:cxl0`. The same for each way to the same device: the
+    /// slot that keeps commands apart goes by it.
     pub name: String,
     /// The language it speaks.
     pub protocol: Protocol,
@@ -63,8 +65,8 @@ pub struct Around {
     pub interfaces: Option<Vec<&'static str>>,
 }
 
-/// What came back.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What came back. `Debug` shows the length of the payload only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The device's return code; 0 is success. CXL return code or NVMe status field.
     pub return_code: u16,
@@ -76,6 +78,18 @@ pub struct Reply {
     pub background: bool,
     /// Whether the path hides transport failures, so that success is not yet believed.
     pub unverified: bool,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("return_code", &self.return_code)
+            .field("vendor_status", &self.vendor_status)
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .field("background", &self.background)
+            .field("unverified", &self.unverified)
+            .finish()
+    }
 }
 
 /// Why no reply came back.
@@ -151,7 +165,8 @@ pub trait Device: Send + Sync {
     /// What marks it now. Sends nothing.
     fn observe(&self) -> Generation;
 
-    /// What kernel and machine do with it now. Sends nothing.
+    /// What kernel and machine do with it now. Sends nothing. The gate looks before it judges and
+    /// again before it sends, and sends nothing where the two differ.
     fn around(&self) -> Around;
 
     /// The paths to its firmware, best first.
@@ -165,7 +180,8 @@ pub trait Device: Send + Sync {
 
     /// Sends one recorded command and waits for the reply, at most until its deadline where
     /// [`pace`](Self::pace) says so. Must open the record with [`Recorded::release`], which refuses
-    /// where the generation no longer fits.
+    /// where the generation no longer fits, and must refuse a message in a language that the device
+    /// does not speak.
     ///
     /// # Errors
     ///
@@ -185,7 +201,9 @@ pub trait KernelInterface: Send + Sync {
     /// What marks the device now. Sends nothing.
     fn observe(&self) -> Generation;
 
-    /// Does by the kernel's interface what the command asks for.
+    /// Does by the kernel's interface what the command asks for; the gate gives it only what was
+    /// made out for this [`key`](Self::key). Must open the record with [`Recorded::release`], against
+    /// the generation of its own device, and return by the deadline.
     ///
     /// # Errors
     ///

@@ -51,6 +51,12 @@ pub struct Explanation {
     pub path: Option<&'static str>,
     /// The kernel's own interface, where that is the way.
     pub interface: Option<String>,
+    /// That interface's key in the tables.
+    #[serde(skip)]
+    pub(crate) interface_key: Option<&'static str>,
+    /// Why the caller would be refused by that interface too; `None` if not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface_refusal: Option<&'static str>,
     /// The smallest change that would allow it, ready to paste.
     pub fix: Option<String>,
     /// Effects that were judged.
@@ -65,7 +71,20 @@ impl Explanation {
     pub fn headline(&self) -> &'static str {
         match self.reasons.first() {
             Some(reason) if reason.level != "note" => reason.code,
-            _ => "allow",
+            // The verdict itself, should its reasons not have fitted the list.
+            _ => self.verdict,
+        }
+    }
+
+    /// Takes down what was judged of the kernel's own interface, to which this one points.
+    pub(crate) fn say_of_the_other_way(&mut self, there: &Judgement<'_>) {
+        let refusal = there.reasons.headline().filter(|_| there.verdict == Verdict::Deny);
+        if let Some(refusal) = refusal {
+            let code = refusal.code.name();
+            self.interface_refusal = Some(code);
+            if let Some(fix) = &mut self.fix {
+                fix.push_str(&format!("; this caller is refused there too (`{code}`)"));
+            }
         }
     }
 
@@ -82,9 +101,7 @@ impl Explanation {
         reasons.sort_by_key(|reason| core::cmp::Reverse(reason.level));
         let command = names::command(message);
         let interface = reasons.iter().find_map(|reason| match reason.operand {
-            Operand::Owner { interface: Some(row), .. } if reason.level == Level::Redirect => {
-                Some(row.place.to_owned())
-            }
+            Operand::Owner { interface, .. } if reason.level == Level::Redirect => interface,
             _ => None,
         });
         let fix = reasons
@@ -102,7 +119,11 @@ impl Explanation {
             granted_scope: judgement.granted.map(Scope::name),
             would_taint: judgement.would_taint,
             path: path.filter(|_| matches!(judgement.verdict, Verdict::Allow(_))),
-            interface,
+            interface: interface.map(|row| row.place.to_owned()),
+            interface_key: interface
+                .filter(|_| judgement.verdict == Verdict::Redirect)
+                .map(|row| row.key),
+            interface_refusal: None,
             fix,
             effects: judgement.effects.names().collect(),
             discloses: judgement.discloses.name(),
@@ -132,13 +153,13 @@ fn sentence(reason: &Reason<'_>, command: &str, judgement: &Judgement<'_>) -> St
     let carried = if reason.depth > 0 { "the command it carries " } else { "" };
     match (reason.code, reason.operand) {
         (Code::Malformed, Operand::Length { of, have, min, max }) if min == max => {
-            format!("{carried}{of} is {have} bytes long, {min} expected")
+            format!("{carried}{of} is {} long, {min} expected", bytes(have))
         }
         (Code::Malformed, Operand::Length { of, have, min, max: u32::MAX }) => {
-            format!("{carried}{of} is {have} bytes long, at least {min} expected")
+            format!("{carried}{of} is {} long, at least {min} expected", bytes(have))
         }
         (Code::Malformed, Operand::Length { of, have, min, max }) => {
-            format!("{carried}{of} is {have} bytes long, {min} to {max} expected")
+            format!("{carried}{of} is {} long, {min} to {max} expected", bytes(have))
         }
         (Code::Malformed, Operand::Rule(rule)) => format!("{carried}{rule}"),
         (Code::Advisory, Operand::Key(key)) => {
@@ -252,6 +273,10 @@ fn sentence(reason: &Reason<'_>, command: &str, judgement: &Judgement<'_>) -> St
     }
 }
 
+fn bytes(count: u32) -> String {
+    if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") }
+}
+
 fn subject<'s>(reason: &Reason<'_>, command: &'s str) -> &'s str {
     if reason.depth > 0 { "the command it carries" } else { command }
 }
@@ -308,6 +333,41 @@ fn fix(
                 reason.code.name()
             ))
         }
-        _ => None,
+        (code, operand) => plain_fix(code, operand),
     }
+}
+
+/// The fix of a code that needs no name put into it; says so where no change allows the command.
+fn plain_fix(code: Code, operand: Operand<'_>) -> Option<String> {
+    let fix = match (code, operand) {
+        (Code::Malformed, Operand::Length { min, max, .. }) => {
+            let bytes = match max {
+                u32::MAX => format!("at least {min}"),
+                max if max == min => min.to_string(),
+                max => format!("{min} to {max}"),
+            };
+            return Some(format!(
+                "give a payload of {bytes} bytes: --payload FILE or --hex DIGITS"
+            ));
+        }
+        (Code::Malformed, _) => "give a payload that keeps this rule",
+        (Code::Advisory, _) => "run firmware that the advisory does not cover",
+        (Code::TunnelOpaque, _) => "carry one whole command, to a target whose facts can be read",
+        (Code::TunnelTooDeep, _) => "send the carried command with fewer levels around it",
+        (Code::FeatureFixed | Code::FeatureBackground | Code::FeatureNoEffect, _) => {
+            "none: the device's own entry of the feature rules it out"
+        }
+        (Code::NeverSent, _) => "none: no rule can allow it",
+        (Code::WrongInterface, _) => "leave the route to fwgate: it names the right interface",
+        (Code::KernelOwnedNoInterface, _) => {
+            "the owner of the machine may set `kernel-owned-no-interface` aside for this command"
+        }
+        (Code::Lockdown, _) => "boot without lockdown; at run time it can only be raised",
+        (Code::SiteForbid, _) => "have the owner of the machine change the rule that forbids it",
+        (Code::SiteError, _) => "have the owner of the machine mend the site policy",
+        (Code::NoFollow, _) => "use the kernel's interface, which follows it to its end",
+        (Code::RateLimited, _) => "wait, or have the owner of the machine raise the budget",
+        _ => return None,
+    };
+    Some(fix.to_owned())
 }

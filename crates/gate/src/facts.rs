@@ -13,6 +13,7 @@ use fwgate_policy::{
 use sha2::{Digest, Sha256};
 
 use crate::device::{Around, Generation, Identity};
+use crate::text;
 
 /// All that was read of one device.
 #[derive(Clone, Debug)]
@@ -139,10 +140,10 @@ impl DeviceFacts {
         &self.generation
     }
 
-    /// Firmware revision.
+    /// Firmware revision, cleaned.
     #[must_use]
     pub fn firmware(&self) -> String {
-        String::from_utf8_lossy(&self.firmware).into_owned()
+        text::clean(&self.firmware, 64)
     }
 
     /// Serial number, as the device claims: good enough to deny by, not to grant by.
@@ -238,17 +239,41 @@ fn digest(
     features: Option<&[FeatureFacts]>,
 ) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for (tag, rows) in [(b'a', log), (b'i', io_log)] {
-        hash.update([tag]);
+    // Counts first, so that no row can pass for one of another list.
+    let count = |hash: &mut Sha256, count: usize| hash.update((count as u64).to_le_bytes());
+    for rows in [log, io_log] {
+        count(&mut hash, rows.len());
         for row in rows {
             hash.update(row.opcode.to_le_bytes());
             hash.update(row.word.to_le_bytes());
         }
     }
+    count(&mut hash, features.map_or(0, <[FeatureFacts]>::len));
     for entry in features.unwrap_or_default() {
         hash.update(entry.uuid);
         hash.update(entry.flags.to_le_bytes());
         hash.update(entry.effects.to_le_bytes());
+        hash.update(entry.get_size.to_le_bytes());
+        hash.update(entry.set_size.to_le_bytes());
     }
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_move_from_one_list_to_another_change_the_digest() {
+        let row = |opcode, word| ReportedRow { opcode, word };
+        // The same rows, divided in another way.
+        let io = [row(1, 2), row(3, 4)];
+        let (first, rest) = io.split_at(1);
+        assert_ne!(digest(&io, &[], None), digest(first, rest, None));
+        assert_ne!(digest(&io, &[], None), digest(&[], &io, None));
+        let feature =
+            FeatureFacts { uuid: [0; 16], flags: 1, effects: 0, get_size: 0, set_size: 0 };
+        let larger = FeatureFacts { set_size: 8, ..feature };
+        assert_ne!(digest(&[], &[], Some(&[feature])), digest(&[], &[], Some(&[larger])));
+    }
 }

@@ -1,45 +1,41 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The gate: opens devices, judges requests, records decisions, sends, records outcomes.
+//! The gate: judges requests, and keeps what it takes to record and send them.
 //!
-//! *Invariants*: nothing is sent that is not on record; a record that cannot be written sends
-//! nothing. One command at a time per device. A refusal is a value, an `Err` means that the gate
-//! itself failed, and the caller is refused then too. Nothing is sent twice.
+//! *Invariants*: a refusal is a value, an `Err` means that the gate itself failed, and the caller
+//! is refused then too. A verdict is remembered for the gate that reached it alone.
 //!
-//! *Not here*: what may be sent (`fwgate-policy`), how a device is reached (implementors of
-//! [`Device`]).
+//! *Not here*: what may be sent (`fwgate-policy`), reading a device's facts (`opening`), recording
+//! and sending (`sending`), how a device is reached (implementors of [`Device`]).
 
 use core::fmt;
-use core::time::Duration;
 use std::collections::HashMap;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use fwgate_policy::{
-    Judgement, Lockdown, Path, Question, Standing, Tables, Verdict, classify, judge,
+    Judgement, Lockdown, Path, PathKind, Question, Standing, Tables, Verdict, classify, judge,
 };
 use serde::Serialize;
-use zeroize::Zeroize as _;
 
-use crate::caller::Caller;
-use crate::device::{Background, Device, KernelInterface, Pace, Reply, SubmitError};
+use crate::device::{Background, Device};
 use crate::explain::Explanation;
 use crate::facts::DeviceFacts;
 use crate::journal::{Durability, Journal, JournalError, Kind};
 use crate::known::KnownLogs;
-use crate::permit::{Permit, Recorded, Terms};
-use crate::probe::{self, ProbeCause, ProbeError};
-use crate::record::{
-    CommandRecord, DecisionBody, DeviceRecord, FactsBody, OutcomeRecord, PayloadRecord, ProbeBody,
-};
-use crate::request::{Firmware, Kernel, Request, Route};
+use crate::permit::{Permit, Terms};
+use crate::probe::ProbeError;
+use crate::record::{CommandRecord, DecisionBody, DeviceRecord, PayloadRecord};
+use crate::request::{Request, Route};
 use crate::site::{SiteAnswer, SitePolicy, SiteQuestion};
 use crate::slot::{Busy, Slot};
 use crate::text;
 use crate::verdicts::{Asked, Remembered, Verdicts};
 
-/// How often a background operation is looked at.
-const BACKGROUND_PERIOD: Duration = Duration::from_millis(20);
+/// The most characters of a rule's name that are recorded.
+const MAX_RULE: usize = 512;
+
+/// How many gates there were; tells one from another.
+static GATES: AtomicU64 = AtomicU64::new(0);
 
 /// Why the gate itself failed. The caller is refused.
 #[derive(Debug)]
@@ -85,11 +81,13 @@ pub struct Host {
 
 /// The gate.
 pub struct Gate {
-    tables: Tables<'static>,
-    journal: Arc<Journal>,
+    /// Which gate of this process it is.
+    number: u64,
+    pub(crate) tables: Tables<'static>,
+    pub(crate) journal: Arc<Journal>,
     site: Arc<dyn SitePolicy>,
     host: Host,
-    known: Option<KnownLogs>,
+    pub(crate) known: Option<KnownLogs>,
     slots: Mutex<HashMap<String, Slot>>,
 }
 
@@ -102,12 +100,12 @@ impl fmt::Debug for Gate {
 /// A device with the facts that were read of it.
 #[derive(Clone)]
 pub struct Opened {
-    device: Arc<dyn Device>,
-    facts: Arc<DeviceFacts>,
-    record: DeviceRecord,
-    slot: Slot,
-    verdicts: Arc<Verdicts>,
-    alert: Option<String>,
+    pub(crate) device: Arc<dyn Device>,
+    pub(crate) facts: Arc<DeviceFacts>,
+    pub(crate) record: DeviceRecord,
+    pub(crate) slot: Slot,
+    pub(crate) verdicts: Arc<Verdicts>,
+    pub(crate) alert: Option<String>,
 }
 
 impl fmt::Debug for Opened {
@@ -161,14 +159,22 @@ pub struct Decided<R: Route> {
     /// The command as it is written in records.
     pub command: Arc<CommandRecord>,
     /// The body of the record, as it will be appended.
-    body: Arc<[u8]>,
+    pub(crate) body: Arc<[u8]>,
 }
 
 impl Gate {
     /// A gate over a journal, a site policy and compiled-in tables.
     #[must_use]
     pub fn new(journal: Arc<Journal>, site: Arc<dyn SitePolicy>, host: Host) -> Self {
-        Self { tables: Tables::BUILTIN, journal, site, host, known: None, slots: Mutex::default() }
+        Self {
+            number: GATES.fetch_add(1, Ordering::Relaxed),
+            tables: Tables::BUILTIN,
+            journal,
+            site,
+            host,
+            known: None,
+            slots: Mutex::default(),
+        }
     }
 
     /// The gate, which raises an alert where a device's logs are not what they were.
@@ -236,6 +242,7 @@ impl Gate {
         read: impl Fn(&Remembered) -> T,
     ) -> Result<T, GateError> {
         let asked = Asked {
+            gate: self.number,
             interface: request.route.interface(),
             message: &request.message,
             scope: request.scope,
@@ -245,19 +252,22 @@ impl Gate {
         if let Some(answer) = opened.verdicts.recall(asked, &read) {
             return Ok(answer);
         }
-        let verdict = Arc::new(self.reach(opened, request, asked)?);
+        let (verdict, keep) = self.reach(opened, request, asked)?;
         let answer = read(&verdict);
-        opened.verdicts.remember(asked, verdict);
+        if keep {
+            opened.verdicts.remember(asked, Arc::new(verdict));
+        }
         Ok(answer)
     }
 
-    /// Reaches a verdict: classifies, asks the site, judges, explains.
+    /// Reaches a verdict: classifies, asks the site, judges, explains. Answers too whether it may
+    /// be remembered: nothing that may hold a secret is kept in memory.
     fn reach<R: Route>(
         &self,
         opened: &Opened,
         request: &Request<R>,
         asked: Asked<'_>,
-    ) -> Result<Remembered, GateError> {
+    ) -> Result<(Remembered, bool), GateError> {
         let facts = opened.facts.as_ref();
         let message = &request.message;
         facts.with_policy(|policy_facts| {
@@ -278,28 +288,46 @@ impl Gate {
                 standing: &standing,
             });
             let name = &opened.record.name;
-            let explanation =
-                Arc::new(Explanation::of(&judgement, name, message, route, &standing));
+            let mut explanation = Explanation::of(&judgement, name, message, route, &standing);
+            if let Some(key) = explanation.interface_key {
+                // Who is shown another way is told if that way is closed as well.
+                let kernel = Path {
+                    kind: PathKind::KernelInterface,
+                    follows_background: true,
+                    ..standing.path
+                };
+                let there = judge(&Question {
+                    command: message.command(),
+                    route: fwgate_policy::Route::Kernel(key),
+                    facts: policy_facts,
+                    tables: &self.tables,
+                    standing: &Standing { path: kernel, ..standing },
+                });
+                explanation.say_of_the_other_way(&there);
+            }
+            let explanation = Arc::new(explanation);
             let command = Arc::new(CommandRecord::new(message, &class));
             let digest = |bytes: &[u8]| self.journal.keyed_digest(bytes);
+            let payload = PayloadRecord::of(message, &class, &self.tables, digest);
+            let keep = command.length == 0 || payload != PayloadRecord::Withheld;
             let body = DecisionBody {
                 caller: &request.caller,
                 device: &opened.record,
                 command: &command,
-                payload: PayloadRecord::of(message, &class, &self.tables, digest),
+                payload,
                 asked_scope: request.scope.map(fwgate_policy::Scope::name),
                 route: request.route.interface().unwrap_or("firmware"),
-                rule: &answer.rule,
+                rule: &text::line(&answer.rule, MAX_RULE),
                 explanation: &explanation,
             };
             let body =
                 serde_json::to_vec(&body).map_err(|error| GateError::Record(error.to_string()))?;
             let terms = terms(&judgement, facts);
-            Ok(Remembered::new(asked, terms, explanation, command, body.into()))
+            Ok((Remembered::new(asked, terms, explanation, command, body.into()), keep))
         })
     }
 
-    fn append(
+    pub(crate) fn append(
         &self,
         kind: Kind,
         body: &impl Serialize,
@@ -310,7 +338,7 @@ impl Gate {
         Ok(self.journal.append(kind, &bytes, durability)?.sequence)
     }
 
-    fn slot(&self, name: &str) -> Slot {
+    pub(crate) fn slot(&self, name: &str) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.entry(name.to_owned()).or_default().clone()
     }
@@ -322,7 +350,7 @@ impl Gate {
         answer: &SiteAnswer,
     ) -> Standing {
         let path = opened.device.paths().first().copied().unwrap_or(Path {
-            kind: fwgate_policy::PathKind::Emulated,
+            kind: PathKind::Emulated,
             follows_background: false,
             admits_caller: false,
         });
@@ -353,4 +381,3 @@ fn terms(judgement: &Judgement<'_>, facts: &DeviceFacts) -> Option<Terms> {
         sourced_read: !obligations.durable,
     })
 }
-

@@ -116,12 +116,17 @@ fn named(path: &Path, error: impl core::fmt::Display) -> io::Error {
 }
 
 fn read(path: &Path) -> io::Result<Option<Seen>> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    // A pipe in its place is not waited for.
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = flags.bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(named(path, error)),
     };
+    if !file.metadata().map_err(|error| named(path, error))?.is_file() {
+        return Err(named(path, "no plain file"));
+    }
     let mut bytes = Vec::new();
     file.take(MAX_FILE).read_to_end(&mut bytes).map_err(|error| named(path, error))?;
     let seen: Seen = serde_json::from_slice(&bytes).map_err(|error| named(path, error))?;
@@ -182,6 +187,17 @@ mod tests {
             let error = known.compare("emu:cxl0", "1.0", &[1; 32]).unwrap_err();
             assert!(error.to_string().contains(&path.display().to_string()), "{error}");
         }
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(format!("{}.json", file_name("emu:cxl0")));
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let known = KnownLogs::new(folder.path().to_owned());
+        let error = known.compare("emu:cxl0", "1.0", &[1; 32]).unwrap_err();
+        assert!(error.to_string().contains("no plain file"), "{error}");
     }
 
     #[test]

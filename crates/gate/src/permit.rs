@@ -18,7 +18,7 @@ use std::time::Instant;
 use fwgate_policy::{Obligations, Scope};
 
 use crate::caller::Caller;
-use crate::device::{DEFAULT_DEADLINE, Generation, SubmitError};
+use crate::device::{Generation, SubmitError};
 use crate::probe::Probe;
 use crate::request::{Firmware, Message, Request, Route};
 
@@ -58,9 +58,8 @@ impl<R: Route> Permit<R> {
         self.terms.obligations
     }
 
-    /// The permit, now that the journal holds it under this number.
-    pub(crate) fn recorded(self, record: u64) -> Recorded<R> {
-        let until = Instant::now().checked_add(self.request.deadline);
+    /// The permit, now that the journal holds it under this number, good until then.
+    pub(crate) fn recorded(self, record: u64, until: Option<Instant>) -> Recorded<R> {
         Recorded { request: self.request, terms: self.terms, record, until }
     }
 }
@@ -77,9 +76,15 @@ pub struct Recorded<R: Route> {
 
 impl Recorded<Firmware> {
     /// A probe, now that the journal holds its opening's record: only a [`Probe`]'s own bytes.
-    pub(crate) fn probe(probe: Probe, generation: &Generation, record: u64) -> Self {
+    pub(crate) fn probe(
+        probe: Probe,
+        generation: &Arc<Generation>,
+        caller: &Arc<Caller>,
+        record: u64,
+        until: Option<Instant>,
+    ) -> Self {
         let terms = Terms {
-            generation: Arc::new(generation.clone()),
+            generation: Arc::clone(generation),
             obligations: Obligations { taint: false, durable: false, read_back: false },
             granted: Scope::Configuration,
             sourced_read: false,
@@ -88,15 +93,17 @@ impl Recorded<Firmware> {
             route: Firmware,
             message: probe.message(),
             scope: None,
-            caller: Arc::new(Caller::gate_itself()),
-            deadline: DEFAULT_DEADLINE,
+            caller: Arc::clone(caller),
+            deadline: Duration::MAX,
         };
-        Permit::new(request, terms).recorded(record)
+        Permit::new(request, terms).recorded(record, until)
     }
 }
 
-/// The bytes to send, given out once.
+/// The bytes to send, given out once. It comes out of [`Recorded::release`] alone, and wipes the
+/// bytes when it is dropped.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Delivery<R: Route> {
     /// The route.
     pub route: R,

@@ -143,6 +143,14 @@ impl fmt::Display for ProbeError {
 
 impl core::error::Error for ProbeError {}
 
+/// The probe that a device of this protocol is asked first.
+pub(crate) const fn first(protocol: Protocol) -> Probe {
+    match protocol {
+        Protocol::Cxl => Probe::SupportedLogs,
+        Protocol::NvmeAdmin | Protocol::NvmeIo => Probe::NvmeIdentifyController,
+    }
+}
+
 /// How a probe is sent: by the gate, which records it first.
 pub(crate) type Send<'s> = dyn FnMut(Probe) -> Result<Vec<u8>, ProbeError> + 's;
 
@@ -175,9 +183,14 @@ fn read_cxl(limit: usize, send: &mut Send<'_>) -> Result<Readings, ProbeError> {
     let mut firmware = identity.identity().firmware_revision().to_vec();
     if lists(0x0200) {
         let reply = send(Probe::FirmwareInfo)?;
-        if let Ok((info, _)) = FirmwareInfo::ref_from_prefix(&reply)
-            && let Some(active) = info.revision(info.active_slot())
-        {
+        let Ok((info, _)) = FirmwareInfo::ref_from_prefix(&reply) else {
+            let (need, have) = (size_of::<FirmwareInfo>(), reply.len());
+            let what = format!("at least {need} bytes expected, {have} came");
+            let cause = ProbeCause::Contradiction(what);
+            return Err(ProbeError { probe: Probe::FirmwareInfo, cause });
+        };
+        // A device that names no active slot has what Identify says.
+        if let Some(active) = info.revision(info.active_slot()) {
             firmware = active.to_vec();
         }
     }

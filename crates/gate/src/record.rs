@@ -2,13 +2,18 @@
 //! What goes into the journal: one body a decision, one an outcome, one a probe.
 //!
 //! *Invariants*: payload bytes are stored only for rows that the tables mark loggable; of
-//! everything else the length and a keyed digest, and of opaque payloads the length alone. Replies
-//! are never stored. Numbers and names are; text from a device is cleaned.
+//! everything else the length and a keyed digest, and of opaque payloads and secrets the length alone: what
+//! only the device knows, passphrases, carried commands, features of a vendor. Replies are never
+//! stored. Numbers and names are; text from a device is cleaned and cut. A body fits the journal
+//! whatever the caller is.
 //!
 //! *Not here*: framing and chain (`journal`).
 
-use fwgate_policy::{Class, Tables};
+use fwgate_policy::tables::JudgedBy;
+use fwgate_policy::{Class, Effects, Protocol, Tables};
+use fwgate_wire::cxl::features::feature_uuid;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::caller::Caller;
 use crate::device::{Background, Identity};
@@ -16,6 +21,13 @@ use crate::explain::Explanation;
 use crate::names;
 use crate::request::Message;
 use crate::text;
+
+/// The most characters of a device's name that are recorded and shown.
+const MAX_NAME: usize = 256;
+/// Commands whose payload is a secret by what they are, where no effect says so: CXL and NVMe
+/// Security Send, and NVMe's Fabrics commands, of which one is Authentication Send.
+const SECRETS: [(Protocol, u16); 3] =
+    [(Protocol::Cxl, 0x4600), (Protocol::NvmeAdmin, 0x81), (Protocol::NvmeAdmin, 0x7F)];
 
 /// Which device, as it is written in records and in output.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -39,7 +51,7 @@ impl DeviceRecord {
     #[must_use]
     pub fn new(identity: &Identity, firmware: &[u8], credible: bool) -> Self {
         Self {
-            name: identity.name.clone(),
+            name: text::line(&identity.name, MAX_NAME),
             protocol: identity.protocol.name(),
             pci: format!("{:04x}:{:04x}", identity.vendor, identity.device),
             firmware: text::clean(firmware, 64),
@@ -63,7 +75,7 @@ pub struct CommandRecord {
     /// NVMe: namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nsid: Option<u32>,
-    /// NVMe: command dwords 10 to 15.
+    /// NVMe: command dwords 10 to 15; not of an opaque command, whose dwords are a payload as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cdw: Option<[u32; 6]>,
     /// Payload length, in bytes.
@@ -79,7 +91,7 @@ impl CommandRecord {
         let name = names::opcode(protocol, opcode).or(class.operation);
         let (nsid, cdw) = match message {
             Message::Cxl { .. } => (None, None),
-            Message::NvmeAdmin { nsid, cdw, .. } => (Some(*nsid), Some(*cdw)),
+            Message::NvmeAdmin { nsid, cdw, .. } => (Some(*nsid), (!class.opaque).then_some(*cdw)),
         };
         Self {
             protocol: protocol.name(),
@@ -115,19 +127,36 @@ impl PayloadRecord {
         digest: impl FnOnce(&[u8]) -> [u8; 32],
     ) -> Self {
         let command = message.command();
-        let row = tables.floor(command.protocol(), command.opcode());
-        let security = class.effective.contains(fwgate_policy::Effects::SECURITY_STATE);
-        match row {
-            Some(row) if row.loggable && !class.opaque && !security => {
+        let of = (command.protocol(), command.opcode());
+        let withheld = class.opaque
+            || class.effective.contains(Effects::SECURITY_STATE)
+            || SECRETS.contains(&of)
+            || carries(class)
+            || sets_a_vendors_feature(class);
+        match tables.floor(of.0, of.1) {
+            Some(row) if row.loggable && !withheld => {
                 let head = command.payload().get(..256).unwrap_or(command.payload());
                 Self::Bytes(text::hex(head))
             }
-            Some(_) if !class.opaque && !security => {
-                Self::Digest(text::hex(&digest(command.payload())))
-            }
+            Some(_) if !withheld => Self::Digest(text::hex(&digest(command.payload()))),
             _ => Self::Withheld,
         }
     }
+}
+
+/// Whether another command is in the payload, which may be any.
+fn carries(class: &Class<'_>) -> bool {
+    class.carries.is_some() || class.judged_by == Some(JudgedBy::CarriedCommand)
+}
+
+/// Whether a feature is set of which only the device says what it is.
+fn sets_a_vendors_feature(class: &Class<'_>) -> bool {
+    class.protocol == Protocol::Cxl
+        && class.judged_by == Some(JudgedBy::Feature)
+        && class
+            .selector
+            .and_then(|uuid| Uuid::from_slice(uuid.as_bytes()).ok())
+            .is_none_or(|uuid| feature_uuid::name(uuid).is_none())
 }
 
 /// Body of a `decision`.

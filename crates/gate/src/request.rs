@@ -4,17 +4,22 @@
 //! Input is hostile; a request says nothing about whether it may be sent. The bytes it owns are the
 //! bytes that are judged, recorded and sent: nothing is fetched twice.
 //!
+//! *Invariants*: a message's bytes are wiped when it is dropped, each copy of them for itself, and
+//! `Debug` shows their length only.
+//!
 //! *Not here*: judging (`gate`), making parts of a long request (`transfer`).
 
+use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
 use fwgate_policy::{Command, Scope};
+use zeroize::Zeroize as _;
 
 use crate::caller::Caller;
 
 /// A command with its own copy of every byte.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Message {
     /// A CXL mailbox command.
     Cxl {
@@ -36,6 +41,38 @@ pub enum Message {
         /// Bytes wanted from the controller.
         read_length: u32,
     },
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        match self {
+            Self::Cxl { payload, .. } => payload.zeroize(),
+            Self::NvmeAdmin { cdw, data, .. } => {
+                cdw.zeroize();
+                data.zeroize();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.command().payload().len();
+        match self {
+            Self::Cxl { opcode, .. } => f
+                .debug_struct("Cxl")
+                .field("opcode", &format_args!("{opcode:#06x}"))
+                .field("payload", &format_args!("{bytes} bytes"))
+                .finish(),
+            Self::NvmeAdmin { opcode, nsid, read_length, .. } => f
+                .debug_struct("NvmeAdmin")
+                .field("opcode", &format_args!("{opcode:#04x}"))
+                .field("nsid", nsid)
+                .field("data", &format_args!("{bytes} bytes"))
+                .field("read_length", read_length)
+                .finish_non_exhaustive(),
+        }
+    }
 }
 
 impl Message {
@@ -125,6 +162,7 @@ pub struct Request<R: Route> {
     pub scope: Option<Scope>,
     /// Who asks.
     pub caller: Arc<Caller>,
-    /// The gate's total deadline, from the moment of sending.
+    /// The gate's total deadline, from the moment that the request is given to it: the record, the
+    /// wait for the slot, the send and the background operation count. Judging alone has none.
     pub deadline: Duration,
 }

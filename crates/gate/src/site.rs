@@ -33,7 +33,7 @@ pub struct SiteAnswer {
     pub site: Site,
     /// What it gives beside that.
     pub grants: Grants,
-    /// The rule that spoke, for the explanation.
+    /// The rule that spoke, for the record; its first 512 characters are kept.
     pub rule: String,
 }
 
@@ -118,7 +118,8 @@ fn default_answer(question: &SiteQuestion<'_, '_>) -> SiteAnswer {
 
 /// Permits everything to everybody, for tests of the other steps.
 ///
-/// There is no way to reach it from a front end.
+/// It is for the tests and fuzz targets of this repository: no front end may name it, which
+/// `tests/gate.rs` checks.
 #[doc(hidden)]
 #[derive(Clone, Debug)]
 pub struct DangerousPermitAll;

@@ -41,6 +41,8 @@ pub enum TransferError {
         /// The mailbox's payload size.
         mailbox: usize,
     },
+    /// Its header says that it is a part, or no transfer of data, and it does not fit the mailbox.
+    NotWhole,
     /// An offset does not fit its field.
     OffsetTooLarge {
         /// The offset, in bytes.
@@ -58,6 +60,9 @@ impl fmt::Display for TransferError {
             ),
             Self::MailboxTooSmall { mailbox } => {
                 write!(f, "mailbox of {mailbox} bytes has no room for a part")
+            }
+            Self::NotWhole => {
+                write!(f, "only a whole transfer is sent in parts, and its header says otherwise")
             }
             Self::OffsetTooLarge { offset } => {
                 write!(f, "offset {offset} does not fit the transfer's header")
@@ -89,6 +94,15 @@ pub fn parts(opcode: u16, whole: &[u8], mailbox: usize) -> Result<Vec<Vec<u8>>, 
     else {
         return Err(TransferError::MailboxTooSmall { mailbox });
     };
+    // What the parts say in its place is what the whole says: a full transfer.
+    let kind = match opcode {
+        TRANSFER_FW => header.first().copied(),
+        SET_FEATURE => header.get(16).map(|flags| flags & 0x07),
+        _ => Some(0),
+    };
+    if kind != Some(0) {
+        return Err(TransferError::NotWhole);
+    }
     let room = if opcode == TRANSFER_FW { room & !FW_UNIT.wrapping_sub(1) } else { room };
     if room == 0 {
         return Err(TransferError::MailboxTooSmall { mailbox });
@@ -117,10 +131,16 @@ struct Place {
     offset: usize,
 }
 
-/// Action at byte 0: 1 initiate, 2 continue, 3 end. Offset at byte 4, in units of 128 bytes.
+/// Action at byte 0: 1 initiate, 2 continue, 3 end. Offset at byte 4, in units of 128 bytes, added
+/// to the caller's own.
 fn firmware_header(part: &mut [u8], place: Place) -> Result<(), TransferError> {
     let too_large = TransferError::OffsetTooLarge { offset: place.offset };
+    let base = match part.get(4..8) {
+        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+        _ => 0,
+    };
     let units = u32::try_from(place.offset.div_euclid(FW_UNIT)).map_err(|_| too_large)?;
+    let units = base.checked_add(units).ok_or(too_large)?;
     let action = if place.first {
         1
     } else if place.last {
@@ -215,6 +235,30 @@ mod tests {
         let units: Vec<u8> = parts.iter().map(|part| part[4]).collect();
         assert_eq!(units, [0, 3, 6]);
         assert_eq!(parts.iter().map(|part| part.len() - FW_HEADER).sum::<usize>(), 1000);
+    }
+
+    #[test]
+    fn what_says_that_it_is_no_whole_transfer_is_not_made_into_one() {
+        // Judged as an abort, it must not go out as an image.
+        let mut abort = vec![0u8; FW_HEADER + 1000];
+        abort[0] = 4;
+        assert_eq!(parts(TRANSFER_FW, &abort, 512), Err(TransferError::NotWhole));
+        let mut part = vec![0u8; FEATURE_HEADER + 1000];
+        part[16] = 0x0A;
+        assert_eq!(parts(SET_FEATURE, &part, 512), Err(TransferError::NotWhole));
+        assert_eq!(parts(TRANSFER_FW, &abort[..128], 512).unwrap(), [&abort[..128]]);
+    }
+
+    #[test]
+    fn a_firmware_offset_of_the_callers_own_is_kept() {
+        let mut whole = vec![0u8; FW_HEADER + 1000];
+        whole[4] = 7;
+        let units: Vec<u8> =
+            parts(TRANSFER_FW, &whole, 512).unwrap().iter().map(|part| part[4]).collect();
+        assert_eq!(units, [7, 10, 13]);
+        whole[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+        let error = parts(TRANSFER_FW, &whole, 512).unwrap_err();
+        assert!(matches!(error, TransferError::OffsetTooLarge { .. }), "{error}");
     }
 
     #[test]

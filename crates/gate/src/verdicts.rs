@@ -2,12 +2,14 @@
 //! Verdicts that were reached on the same facts, remembered.
 //!
 //! A health poller sends the same few commands again and again. What was decided on a request is
-//! remembered for exactly the same request: same caller in every field, same route and scope, same
-//! bytes in every one, same site policy. It is bound to one opening of a device, so that facts
-//! that change take it along.
+//! remembered for exactly the same request: same gate, same caller in every field, same route and
+//! scope, same bytes in every one, same site policy. It is bound to one opening of a device, so
+//! that facts that change take it along. What the gate does not change while it lives (tables,
+//! lockdown, the device's paths) is not part of the question.
 //!
-//! *Invariants*: bounded: at most [`SLOTS`] verdicts of at most [`MAX_BYTES`] of payload each; a
-//! newer one takes the place of an older. Only equality counts, never a hash alone.
+//! *Invariants*: bounded: at most [`SLOTS`] verdicts of at most [`MAX_BYTES`] of payload and
+//! [`MAX_BODY`] of record each; a newer one takes the place of an older. Only equality counts,
+//! never a hash alone. No payload that may hold a secret is kept: the gate does not ask for it.
 //!
 //! *Not here*: deciding (`gate`).
 
@@ -27,9 +29,13 @@ pub(crate) const SLOTS: usize = 256;
 /// The longest payload whose verdict is remembered, in bytes.
 pub(crate) const MAX_BYTES: usize = 64;
 
+/// The longest record of a verdict that is remembered, in bytes.
+pub(crate) const MAX_BODY: usize = 4096;
+
 /// What was asked, in every part that was judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'q> {
+    pub(crate) gate: u64,
     pub(crate) interface: Option<&'static str>,
     pub(crate) message: &'q Message,
     pub(crate) scope: Option<Scope>,
@@ -40,6 +46,7 @@ pub(crate) struct Asked<'q> {
 /// What was decided, ready to be recorded again.
 #[derive(Debug)]
 pub(crate) struct Remembered {
+    gate: u64,
     interface: Option<&'static str>,
     message: Message,
     scope: Option<Scope>,
@@ -61,6 +68,7 @@ impl Remembered {
         body: Arc<[u8]>,
     ) -> Self {
         Self {
+            gate: asked.gate,
             interface: asked.interface,
             message: asked.message.clone(),
             scope: asked.scope,
@@ -76,7 +84,8 @@ impl Remembered {
     /// Whether this is the answer to exactly that request. A caller that is the same value is the
     /// same caller; one that is not is compared field by field.
     fn answers(&self, asked: Asked<'_>) -> bool {
-        self.site_generation == asked.site_generation
+        self.gate == asked.gate
+            && self.site_generation == asked.site_generation
             && self.interface == asked.interface
             && self.scope == asked.scope
             && self.message.same_as(asked.message)
@@ -106,9 +115,9 @@ impl Verdicts {
         remembered.answers(asked).then(|| use_it(remembered))
     }
 
-    /// Remembers a verdict, unless its request is too long to be worth it.
+    /// Remembers a verdict, unless its request or its record is too long to be worth it.
     pub(crate) fn remember(&self, asked: Asked<'_>, verdict: Arc<Remembered>) {
-        if asked.message.command().payload().len() > MAX_BYTES {
+        if asked.message.command().payload().len() > MAX_BYTES || verdict.body.len() > MAX_BODY {
             return;
         }
         if let Some(slot) = self.slots.get(place(asked)) {

@@ -3,14 +3,18 @@
 
 mod common;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Scripted, gate, ok, request, within};
-use fwgate_gate::journal::{Journal, Kind};
-use fwgate_gate::{Background, Failure, GateError, Pace, Reply, SubmitError};
-use fwgate_policy::Scope;
+use common::{CEL, Scripted, gate, gate_over, ok, request, within};
+use fwgate_gate::journal::{Journal, Kind, Options};
+use fwgate_gate::{
+    Background, Caller, Device as _, Failure, Firmware, Gate, GateError, Generation, Host,
+    InProcess, Kernel, KernelInterface, Message, Pace, Recorded, Reply, Request, SubmitError,
+};
+use fwgate_policy::{Known, Lockdown, Scope};
 use serde_json::Value;
 
 /// Identify, logs, and three vendor commands: a read, a change after reset, an erase.
@@ -140,6 +144,12 @@ fn after_the_deadline_the_command_goes_on_holds_its_slot_and_its_outcome_is_reco
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(device.sent.lock().unwrap().len(), 1, "nothing is sent twice");
+    let of_it = |(kind, body): &(Kind, Value)| {
+        let its = matches!(kind, Kind::Outcome { decision } if *decision == sent.record);
+        its.then(|| body["status"].as_str().unwrap().to_owned())
+    };
+    let told: Vec<_> = records(gate.journal()).iter().filter_map(of_it).collect();
+    assert_eq!(told, ["unknown", "done"], "the last word is the device's");
 }
 
 #[test]
@@ -264,8 +274,7 @@ fn an_opaque_payload_leaves_its_length_only() {
     let gate = gate();
     let opened = gate.open(Arc::new(Scripted::new(&LOG))).unwrap();
     let mut secret = request(0xC000, None);
-    secret.message =
-        fwgate_gate::Message::Cxl { opcode: 0xC000, payload: b"hunter2-hunter2".to_vec() };
+    secret.message = Message::Cxl { opcode: 0xC000, payload: b"hunter2-hunter2".to_vec() };
     gate.send(&opened, secret, &mut |_| {}).unwrap();
     for (_, body) in records(gate.journal()) {
         let text = body.to_string();
@@ -298,7 +307,7 @@ fn a_remembered_verdict_serves_only_the_very_same_request() {
     // Another scope, another byte, another caller: judged anew, each with its own answer.
     assert_eq!(verdict(request(0xC003, Some(Scope::DebugRead))).headline(), "scope-too-low");
     let mut other = request(0xC003, Some(Scope::DebugWriteFull));
-    other.message = fwgate_gate::Message::Cxl { opcode: 0xC003, payload: vec![1] };
+    other.message = Message::Cxl { opcode: 0xC003, payload: vec![1] };
     assert!(!Arc::ptr_eq(&first, &verdict(other)));
     let mut stranger = request(0xC003, Some(Scope::DebugWriteFull));
     Arc::make_mut(&mut stranger.caller).uid ^= 4096;
@@ -309,12 +318,391 @@ fn a_remembered_verdict_serves_only_the_very_same_request() {
 fn a_payload_that_differs_only_past_its_beginning_is_judged_anew() {
     let gate = gate();
     let opened = gate.open(Arc::new(Scripted::new(&LOG))).unwrap();
+    // Get Log: what it may show depends on the bytes.
     let with_last = |last: u8| {
-        let mut payload = vec![0; 64];
-        payload[63] = last;
-        let mut request = request(0xC000, None);
-        request.message = fwgate_gate::Message::Cxl { opcode: 0xC000, payload };
-        gate.decide(&opened, request).unwrap().explanation
+        let mut payload = CEL.to_vec();
+        payload.extend_from_slice(&[0, 0, 0, 0, 4, 0, 0, last]);
+        gate.decide(&opened, with_payload(0x0401, &payload)).unwrap().explanation
     };
-    assert!(!Arc::ptr_eq(&with_last(1), &with_last(2)));
+    let first = with_last(1);
+    assert!(Arc::ptr_eq(&first, &with_last(1)), "the same bytes are remembered");
+    assert!(!Arc::ptr_eq(&first, &with_last(2)));
+}
+
+fn with_payload(opcode: u16, payload: &[u8]) -> Request<Firmware> {
+    let message = Message::Cxl { opcode, payload: payload.to_vec() };
+    Request { message, ..request(opcode, None) }
+}
+
+#[test]
+fn a_payload_that_may_be_secret_is_not_kept_and_not_shown() {
+    let gate = gate();
+    let opened = gate.open(Arc::new(Scripted::new(&LOG))).unwrap();
+    let verdict = |request| gate.decide(&opened, request).unwrap().explanation;
+    let secret = with_payload(0xC000, b"hunter2");
+    assert!(!Arc::ptr_eq(&verdict(secret.clone()), &verdict(secret.clone())));
+    let message = Message::NvmeAdmin {
+        opcode: 0xC0,
+        nsid: 1,
+        cdw: [0x7461_6861; 6],
+        data: b"hunter2".to_vec(),
+        read_length: 0,
+    };
+    let reply = ok(b"hunter2").unwrap();
+    let decided = gate.decide(&opened, secret.clone()).unwrap();
+    let sent = gate.send(&opened, with_payload(0xC000, b"hunter2"), &mut |_| {}).unwrap();
+    for shown in [
+        format!("{secret:?}"),
+        format!("{message:?}"),
+        format!("{reply:?}"),
+        format!("{decided:?}"),
+        format!("{sent:?}"),
+    ] {
+        for bytes in ["hunter2", "104, 117, 110", "68756e74", "1952540769"] {
+            assert!(!shown.contains(bytes), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn secrets_and_carried_commands_leave_their_length_only() {
+    let gate = gate();
+    let opened = gate.open(Arc::new(Scripted::new(&LOG))).unwrap();
+    let stored = |message: Message| {
+        let request = Request { message, ..request(0, None) };
+        gate.send(&opened, request, &mut |_| {}).unwrap();
+        decisions(gate.journal()).pop().unwrap()
+    };
+    let cxl = |opcode, payload: &[u8]| Message::Cxl { opcode, payload: payload.to_vec() };
+    let nvme = |opcode| Message::NvmeAdmin {
+        opcode,
+        nsid: 1,
+        cdw: [0x7461_6861; 6],
+        data: vec![0x5A; 32],
+        read_length: 0,
+    };
+    // Unlock and Security Send; a tunnel with a carried Unlock; a vendor's feature.
+    let mut feature = vec![0xEE; 16];
+    feature.resize(64, 0);
+    for message in [
+        cxl(0x4503, &[0x5A; 32]),
+        cxl(0x4600, &[0x5A; 32]),
+        cxl(0x5300, &[0x5A; 64]),
+        cxl(0x0502, &feature),
+        nvme(0x81),
+        nvme(0x1D),
+        nvme(0xC0),
+    ] {
+        let length = message.command().payload().len();
+        let body = stored(message);
+        assert_eq!(body["payload"], "withheld", "{body}");
+        assert_eq!(body["command"]["length"], length);
+    }
+    // The dwords of an opaque command are a payload too; those of a known one are its selectors.
+    assert_eq!(stored(nvme(0xC0))["command"].get("cdw"), None);
+    assert_eq!(stored(nvme(0x06))["command"]["cdw"][0], 0x7461_6861);
+    // What is marked loggable is there; the rest leaves a digest.
+    let alert = stored(cxl(0x4202, &[1; 12]));
+    assert_eq!(alert["payload"]["bytes"], "01".repeat(12));
+    assert_eq!(stored(cxl(0x4103, &[1; 16]))["payload"]["digest"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn a_caller_with_all_groups_and_a_hostile_path_is_recorded_short() {
+    let gate = gate();
+    let device = Arc::new(Scripted::new(&LOG));
+    let opened = gate.open(device.clone()).unwrap();
+    let mut crowded = request(0xC000, None);
+    let caller = Arc::make_mut(&mut crowded.caller);
+    caller.groups = (u32::MAX - 65_535..=u32::MAX).collect();
+    caller.executable = Some("\u{1b}]0;\u{202e}".repeat(100_000));
+    let sent = gate.send(&opened, crowded, &mut |_| {}).unwrap();
+    assert_eq!(sent.outcome.unwrap().record.status, "done");
+    let body = &decisions(gate.journal())[0]["caller"];
+    assert_eq!(body["groups"].as_array().unwrap().len(), 1024);
+    assert_eq!(body["groups_left_out"], 65_536 - 1024);
+    let path = body["executable"].as_str().unwrap();
+    assert!(path.len() <= 4096 && path.ends_with("...") && path.is_ascii(), "{path}");
+    assert!(!path.contains('\u{1b}'));
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_sent_and_a_refusal_is_an_error_too() {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path().join("journal");
+    // Each record needs a segment of its own, and there will be no folder for it.
+    let journal = Journal::open(&folder, Options::default().segment_bytes(1)).unwrap();
+    let gate = gate_over(journal);
+    let device = Arc::new(Scripted::new(&LOG));
+    let opened = gate.open(device.clone()).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    for scope in [Scope::DebugWriteFull, Scope::DebugRead] {
+        let error = gate.send(&opened, request(0xC003, Some(scope)), &mut |_| {}).unwrap_err();
+        assert!(matches!(error, GateError::Journal(_)), "{error}");
+    }
+    assert!(matches!(gate.open(device.clone()), Err(GateError::Journal(_))));
+    assert!(device.sent.lock().unwrap().is_empty());
+}
+
+#[test]
+fn waiting_for_the_slot_counts_toward_the_deadline() {
+    let gate = gate();
+    let mut device = Scripted::new(&LOG);
+    device.pace = Pace::MayOutlast;
+    device.script = Box::new(|opcode, _| {
+        let long = if opcode == 0xC000 { 400 } else { 5_000 };
+        std::thread::sleep(Duration::from_millis(long));
+        ok(&[])
+    });
+    let opened = gate.open(Arc::new(device)).unwrap();
+    std::thread::scope(|threads| {
+        let first = threads.spawn(|| {
+            gate.send(&opened, within(Duration::from_secs(20), 0xC000), &mut |_| {}).unwrap()
+        });
+        while decisions(gate.journal()).is_empty() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        let started = Instant::now();
+        let second = within(Duration::from_millis(800), 0xC001);
+        let sent = gate.send(&opened, second, &mut |_| {}).unwrap();
+        assert_eq!(sent.outcome.unwrap().record.status, "unknown");
+        // 800 ms in all, and not 350 for the slot and 800 for the send.
+        let took = started.elapsed();
+        assert!(took < Duration::from_millis(1100), "{took:?}");
+        assert_eq!(first.join().unwrap().outcome.unwrap().record.status, "done");
+    });
+}
+
+#[test]
+fn a_deadline_that_passed_before_the_send_sends_nothing() {
+    let gate = gate();
+    let device = Arc::new(Scripted::new(&LOG));
+    let opened = gate.open(device.clone()).unwrap();
+    let error = gate.send(&opened, within(Duration::ZERO, 0xC000), &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("nothing was sent"), "{error}");
+    assert!(device.sent.lock().unwrap().is_empty());
+    let last = outcomes(gate.journal()).pop().unwrap();
+    assert_eq!(last["status"], "failed");
+    assert!(last["error"].as_str().unwrap().contains("nothing was sent"));
+}
+
+#[test]
+fn reading_facts_has_one_deadline_for_all_probes() {
+    let gate = gate();
+    for pace in [Pace::KeepsDeadline, Pace::MayOutlast] {
+        let mut device = Scripted::new(&LOG);
+        device.probe_delay = Duration::from_millis(150);
+        device.pace = pace;
+        let started = Instant::now();
+        let error = gate.open_within(Arc::new(device), Duration::from_millis(200)).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("deadline for reading the facts"), "{pace:?}: {error}");
+        // Which probe was under way is said too.
+        let at = if pace == Pace::MayOutlast { "command effects log" } else { "identify" };
+        assert!(error.contains(at), "{pace:?}: {error}");
+        assert!(started.elapsed() < Duration::from_millis(1000), "{pace:?}");
+    }
+    let last = outcomes(gate.journal()).pop().unwrap();
+    assert_eq!(last["status"], "failed");
+}
+
+#[test]
+fn a_driver_that_binds_after_judging_voids_the_verdict() {
+    let gate = gate();
+    let device = Arc::new(Scripted::new(&LOG));
+    let opened = gate.open(device.clone()).unwrap();
+    device.around.lock().unwrap().namespace_in_use = Known::Yes;
+    for opcode in [0xC003, 0xC000, 0x4000] {
+        let sent = gate.send(&opened, request(opcode, None), &mut |_| {}).unwrap();
+        let outcome = sent.outcome.unwrap();
+        assert_eq!(outcome.failure, Some(Failure::FactsChanged), "{opcode:#06x}");
+        assert_eq!(outcome.record.status, "failed");
+    }
+    assert!(device.sent.lock().unwrap().is_empty());
+    let again = gate.open(device.clone()).unwrap();
+    let sent = gate.send(&again, request(0xC000, None), &mut |_| {}).unwrap();
+    assert_eq!(sent.outcome.unwrap().failure, None);
+}
+
+#[test]
+fn a_thread_that_panics_in_a_device_lets_go_of_the_slot_and_leaves_an_outcome() {
+    let gate = gate();
+    let mut device = Scripted::new(&LOG);
+    device.pace = Pace::MayOutlast;
+    device.script = Box::new(|opcode, _| match opcode {
+        0xC000 => panic!("on purpose"),
+        _ => ok(&[]),
+    });
+    let opened = gate.open(Arc::new(device)).unwrap();
+    let sent = gate.send(&opened, request(0xC000, None), &mut |_| {}).unwrap();
+    let outcome = sent.outcome.unwrap();
+    assert_eq!((outcome.record.status, outcome.failure), ("unknown", Some(Failure::Transport)));
+    assert_eq!(outcomes(gate.journal()).pop().unwrap()["status"], "unknown");
+    let next = within(Duration::from_secs(5), 0xC001);
+    let sent = gate.send(&opened, next, &mut |_| {}).unwrap();
+    assert_eq!(sent.outcome.unwrap().record.status, "done");
+}
+
+fn started() -> Result<Reply, SubmitError> {
+    Ok(Reply { return_code: 1, background: true, ..ok(&[]).unwrap() })
+}
+
+#[test]
+fn a_background_operation_is_not_mistaken_for_the_next_one() {
+    for by_gate in [true, false] {
+        let gate = gate();
+        let mut device = Scripted::new(&LOG);
+        device.script = Box::new(|_, _| started());
+        let running = Background { opcode: 0xC000, percent: 40, running: true, return_code: 0 };
+        let device = Arc::new(device);
+        *device.background.lock().unwrap() = Some(running);
+        let opened = gate.open(device.clone()).unwrap();
+        let mut first = true;
+        let sent = gate
+            .send(&opened, request(0xC000, None), &mut |now| {
+                if !std::mem::take(&mut first) {
+                    return;
+                }
+                // It ended unseen, and another one began: of this gate, with the same opcode; or
+                // of the kernel's own, with another.
+                let opcode = if by_gate { 0xC000 } else { 0x4400 };
+                let theirs = Background { opcode, running: false, return_code: 4, ..now };
+                *device.background.lock().unwrap() = Some(theirs);
+                if by_gate {
+                    let other = gate.send(&opened, request(0xC000, None), &mut |_| {}).unwrap();
+                    assert_eq!(other.outcome.unwrap().record.return_code, Some(4));
+                }
+            })
+            .unwrap();
+        let outcome = sent.outcome.unwrap();
+        assert_eq!(outcome.record.status, "unknown", "{by_gate}");
+        assert_eq!(outcome.record.return_code, Some(1), "{by_gate}");
+        assert_eq!(outcome.failure, Some(Failure::Transport));
+        assert!(outcome.record.error.unwrap().contains("another background operation"));
+    }
+}
+
+#[test]
+fn an_error_that_holds_escape_sequences_is_cleaned_and_cut() {
+    let gate = gate();
+    let mut device = Scripted::new(&LOG);
+    device.script = Box::new(|_, _| {
+        let what = format!("\u{1b}[2J{}", "x".repeat(100_000));
+        Err(SubmitError::Transport { what, may_have_run: true })
+    });
+    let opened = gate.open(Arc::new(device)).unwrap();
+    let sent = gate.send(&opened, request(0xC000, None), &mut |_| {}).unwrap();
+    let error = sent.outcome.unwrap().record.error.unwrap();
+    assert!(error.starts_with("transport failed: \\u{1b}[2Jxxx"), "{error}");
+    assert_eq!(error.len(), 1024);
+    assert_eq!(outcomes(gate.journal()).pop().unwrap()["error"], error);
+}
+
+#[test]
+fn a_firmware_report_that_is_too_short_gives_no_facts() {
+    let mut log = LOG.to_vec();
+    log.push((0x0200, 0));
+    // The script answers it with one byte.
+    let error = gate().open(Arc::new(Scripted::new(&log))).unwrap_err();
+    assert!(error.to_string().contains("firmware info: at least"), "{error}");
+}
+
+#[test]
+fn one_gates_verdict_does_not_serve_another_gate() {
+    let ours = gate();
+    let opened = ours.open(Arc::new(Scripted::new(&LOG))).unwrap();
+    assert_eq!(ours.decide(&opened, request(0xC000, None)).unwrap().explanation.verdict, "allow");
+    let stranger = Caller::this_process().uid ^ 4096;
+    let host = Host { lockdown: Lockdown::None };
+    let journal = Arc::new(Journal::in_memory());
+    let theirs = Gate::new(journal, Arc::new(InProcess::owned_by(stranger)), host);
+    assert_eq!(theirs.decide(&opened, request(0xC000, None)).unwrap().explanation.verdict, "deny");
+}
+
+/// One interface of a kernel, which notes what it is asked to do.
+struct Interface {
+    key: &'static str,
+    device: Arc<Scripted>,
+    ran: AtomicU64,
+}
+
+impl KernelInterface for Interface {
+    fn key(&self) -> &'static str {
+        self.key
+    }
+    fn observe(&self) -> Generation {
+        self.device.observe()
+    }
+    fn run(&self, recorded: Recorded<Kernel>) -> Result<Reply, SubmitError> {
+        recorded.release(&self.observe())?;
+        self.ran.fetch_add(1, Ordering::SeqCst);
+        ok(&[])
+    }
+}
+
+#[test]
+fn what_is_made_out_for_one_interface_opens_no_other_and_leaves_an_outcome() {
+    let gate = gate();
+    let mut log = LOG.to_vec();
+    log.push((0x4301, 0x0004));
+    let keys = ["cxl-poison-debugfs", "edac-scrub"];
+    let mut device = Scripted::new(&log);
+    let around = device.around.get_mut().unwrap();
+    around.driven = Known::Yes;
+    around.interfaces = Some(keys.to_vec());
+    let device = Arc::new(device);
+    let opened = gate.open(device.clone()).unwrap();
+    let [own, other] =
+        keys.map(|key| Interface { key, device: device.clone(), ran: AtomicU64::new(0) });
+    let poison = |deadline| Request {
+        route: Kernel { interface: "cxl-poison-debugfs" },
+        message: Message::Cxl { opcode: 0x4301, payload: vec![0; 8] },
+        scope: None,
+        caller: Arc::new(Caller::this_process()),
+        deadline,
+    };
+    let second = Duration::from_secs(5);
+    let sent = gate.run(&opened, &other, poison(second)).unwrap();
+    assert_eq!(sent.explanation.verdict, "allow", "{:?}", sent.explanation.reasons);
+    let outcome = sent.outcome.unwrap();
+    assert_eq!((outcome.record.status, outcome.failure), ("failed", Some(Failure::Transport)));
+    let sent = gate.run(&opened, &own, poison(second)).unwrap();
+    assert_eq!(sent.outcome.unwrap().record.status, "done");
+    assert_eq!([&own, &other].map(|it| it.ran.load(Ordering::SeqCst)), [1, 0]);
+    // One that finds no time any more is not done either, and that is on record.
+    let before = outcomes(gate.journal()).len();
+    assert!(matches!(gate.run(&opened, &own, poison(Duration::ZERO)), Err(GateError::Busy(_))));
+    assert_eq!(outcomes(gate.journal()).len(), before + 1);
+    assert_eq!(own.ran.load(Ordering::SeqCst), 1);
+}
+
+/// Whether a file under this folder has the word in it.
+fn named_in(folder: &Path, word: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found = Vec::new();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            found.extend(named_in(&path, word));
+        } else if std::fs::read(&path).is_ok_and(|it| String::from_utf8_lossy(&it).contains(word)) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn no_front_end_names_the_policy_that_permits_everything() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let word = "DangerousPermitAll";
+    assert_eq!(named_in(&crates.join("gate/src"), word).len(), 1, "the word is still right");
+    let mut looked_at = 0;
+    for entry in std::fs::read_dir(&crates).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.ends_with("gate") {
+            assert_eq!(named_in(&path.join("src"), word), Vec::<PathBuf>::new());
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at >= 4, "the crates were not found");
 }

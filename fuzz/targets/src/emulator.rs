@@ -2,6 +2,7 @@
 //! The emulated devices: any bytes as a state file or a fault plan, any stream of commands.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -234,31 +235,27 @@ fn state(data: &[u8]) {
     with_state(data, &[0x10, 37, 0]);
 }
 
+/// A state file, and for each name of a field the values there are: first byte and the one after.
+struct Used {
+    text: Vec<u8>,
+    fields: Vec<Vec<(usize, usize)>>,
+}
+
 /// A state file of a device that was used, with the values of some fields changed, and commands to
 /// whatever opens.
 fn state_edit(data: &[u8]) {
-    static IDLE: OnceLock<(Vec<u8>, Vec<String>)> = OnceLock::new();
-    static AT_WORK: OnceLock<(Vec<u8>, Vec<String>)> = OnceLock::new();
+    static IDLE: OnceLock<Used> = OnceLock::new();
+    static AT_WORK: OnceLock<Used> = OnceLock::new();
     let mut tape = Tape::new(data);
-    let (good, keys) = if tape.yes() {
-        AT_WORK.get_or_init(|| used_state(0xC004))
+    let used = if tape.yes() {
+        AT_WORK.get_or_init(|| Used::after(0x0201))
     } else {
-        IDLE.get_or_init(|| used_state(0xC000))
+        IDLE.get_or_init(|| Used::after(0xC000))
     };
-    let mut file = good.clone();
+    let mut edits = Vec::new();
     for _ in 0..=tape.below(4) {
-        let key = &keys[usize::from(tape.u16()) % keys.len()];
-        let places: Vec<_> = file
-            .windows(key.len())
-            .enumerate()
-            .filter(|(_, window)| *window == key.as_bytes())
-            .map(|(at, _)| at + key.len())
-            .collect();
-        let Some(start) = places.get(usize::from(tape.u8()) % places.len().max(1)).copied() else {
-            continue;
-        };
-        let end = (start..file.len()).find(|at| matches!(file[*at], b',' | b'}' | b']'));
-        let end = end.unwrap_or(file.len());
+        let places = &used.fields[tape.below(used.fields.len())];
+        let (start, end) = places[usize::from(tape.u16()) % places.len()];
         let new = match tape.below(8) {
             0 => tape.u8().to_string(),
             1 => tape.u32().to_string(),
@@ -267,57 +264,71 @@ fn state_edit(data: &[u8]) {
             4 => tape.of(&["null", "true", "[]", "{}", "\"\"", "-1", "1e400"]).to_owned(),
             5 => format!("\"{}\"", "ff".repeat(tape.below(200))),
             6 => String::from_utf8_lossy(tape.piece()).into_owned(),
-            _ => good.iter().skip(start).take(64).map(|byte| char::from(*byte)).collect(),
+            _ => String::from_utf8_lossy(&used.text[start..end]).repeat(2),
         };
-        file.splice(start..end, new.into_bytes());
+        edits.push((start, end, new));
+    }
+    edits.sort_by_key(|(start, ..)| core::cmp::Reverse(*start));
+    edits.dedup_by_key(|(start, ..)| *start);
+    let mut file = used.text.clone();
+    for (start, end, new) in edits {
+        let end = end.min(file.len());
+        file.splice(start.min(end)..end, new.into_bytes());
     }
     with_state(&file, tape.rest());
 }
 
-/// The state of a device with something in every part of it, this command the last that it took,
-/// and the keys of its fields.
-fn used_state(last: u16) -> (Vec<u8>, Vec<String>) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let faults = r#"{"rules":[{"opcode":"0xC00F","after":1,"times":2,"kind":"never"}]}"#;
-    let options = Options {
-        driven: true,
-        background_us: 3_600_000_000,
-        faults: Some(FaultPlan::parse(faults).expect("a plan")),
-        ..Options::named("fuzz")
-    };
-    let device = EmulatedCxl::open_at(folder.path(), options, time()).expect("a new device");
-    let device = CxlDevice::new(device);
-    let gate = gate();
-    let opened = open(&gate, &device).expect("an honest device");
-    let mut image = vec![1, 2];
-    image.resize(256, 0);
-    let poison = 0x1000_u64.to_le_bytes().to_vec();
-    let scan = [0; 17].to_vec();
-    for (opcode, payload) in [
-        (0xC001, vec![1, 0, 0, 0]),
-        (0xC002, vec![2, 0, 0, 0]),
-        (0x4301, poison),
-        (0x0201, image),
-        (0x4304, scan),
-        (0x0005, Vec::new()),
-        (last, Vec::new()),
-    ] {
-        let sent =
-            gate.send(&opened, request(Firmware, Message::Cxl { opcode, payload }), &mut |_| {});
-        assert!(sent.is_ok(), "{sent:?}");
+impl Used {
+    /// The state of a device with something in every part of it, after this command as the last.
+    fn after(last: u16) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let faults = r#"{"rules":[{"opcode":"0xC00F","after":1,"times":2,"kind":"never"}]}"#;
+        let options = Options {
+            background_us: 3_600_000_000,
+            faults: Some(FaultPlan::parse(faults).expect("a plan")),
+            ..Options::named("fuzz")
+        };
+        let device = EmulatedCxl::open_at(folder.path(), options, time()).expect("a new device");
+        let device = CxlDevice::new(device);
+        let gate = gate();
+        let opened = open(&gate, &device).expect("an honest device");
+        let mut image = vec![0, 2];
+        image.resize(256, 0);
+        for (opcode, payload) in [
+            (0xC001, vec![1, 0, 0, 0]),
+            (0xC002, vec![2, 0, 0, 0]),
+            (0x4301, 0x1000_u64.to_le_bytes().to_vec()),
+            (0xC004, Vec::new()),
+            (0x0005, Vec::new()),
+            (last, if last == 0x0201 { image } else { Vec::new() }),
+        ] {
+            let message = Message::Cxl { opcode, payload };
+            let sent = gate.send(&opened, request(Firmware, message), &mut |_| {});
+            let ran = sent.is_ok_and(|sent| sent.outcome.is_some());
+            assert!(ran, "{opcode:04X} is refused");
+        }
+        let text = fs::read(folder.path().join("fuzz.json")).expect("its state");
+        let fields = fields(&text);
+        assert!(fields.len() > 50, "{} names of fields", fields.len());
+        Self { text, fields }
     }
-    let state = fs::read(folder.path().join("fuzz.json")).expect("its state");
-    let text = String::from_utf8(state).expect("JSON is text");
-    let mut keys: Vec<_> = text
-        .split('"')
-        .zip(text.split('"').skip(1))
-        .filter(|(_, after)| after.starts_with(':'))
-        .map(|(key, _)| format!("\"{key}\":"))
-        .collect();
-    keys.sort();
-    keys.dedup();
-    assert!(keys.len() > 50, "{} keys", keys.len());
-    (text.into_bytes(), keys)
+}
+
+/// The plain values of a JSON text, by name of the field; objects and lists are left out but for
+/// their first byte, up to the first value within.
+fn fields(text: &[u8]) -> Vec<Vec<(usize, usize)>> {
+    let mut by_name: BTreeMap<&[u8], Vec<(usize, usize)>> = BTreeMap::new();
+    for (colon, _) in text.iter().enumerate().filter(|(_, byte)| **byte == b':') {
+        let before = &text[..colon];
+        let Some((name, b"\"")) = before.split_at_checked(colon.saturating_sub(1)) else {
+            continue;
+        };
+        let name = name.rsplit(|byte| *byte == b'"').next().unwrap_or_default();
+        let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']');
+        let end = text[colon..].iter().position(ends).map_or(text.len(), |at| colon + at);
+        by_name.entry(name).or_default().push((colon + 1, end));
+    }
+    by_name.into_values().collect()
 }
 
 fn with_state(file: &[u8], script: &[u8]) {

@@ -27,6 +27,7 @@ struct Stage {
 /// Cheap ones first.
 const STAGES: &[Stage] = &[
     Stage { name: "fmt", about: "source is formatted", run: stages::fmt },
+    Stage { name: "locks", about: "lock files are up to date", run: stages::locks },
     Stage { name: "words", about: "no word that belongs to one machine", run: text::words },
     Stage { name: "long-files", about: "no source file over 600 lines", run: text::long_files },
     Stage {
@@ -81,6 +82,20 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
         println!("  {row}");
     }
     ExitCode::SUCCESS
+}
+
+/// `locks`: brings the lock files of all workspaces up to date.
+pub(crate) fn locks(args: &[String]) -> ExitCode {
+    if !args.is_empty() {
+        return crate::usage("`locks` takes nothing");
+    }
+    match stages::update_locks(&Tree::here()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            eprintln!("xtask locks: {what}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// A stage that has run.

@@ -3,6 +3,8 @@
 //!
 //! *Not here*: stages that read the source themselves (`text`, `layers`).
 
+use std::process::Stdio;
+
 use crate::tree::{Metadata, Tree, run, tool, tools};
 
 /// Every workspace of the tree.
@@ -17,6 +19,30 @@ pub(super) fn fmt(tree: &Tree) -> Result<String, String> {
         run(tree.cargo(5).args(["fmt", "--all", "--check", "--manifest-path"]).arg(manifest))?;
     }
     Ok(format!("{} source files", tree.sources()?.len()))
+}
+
+/// Every lock file says what its workspace needs now: the fuzz package and the proof have their
+/// own, which change with the dependencies of our crates.
+pub(super) fn locks(tree: &Tree) -> Result<String, String> {
+    for workspace in WORKSPACES {
+        let manifest = tree.path(workspace).join("Cargo.toml");
+        let mut command = tree.cargo(5);
+        command.args(["metadata", "--locked", "--format-version", "1", "--manifest-path"]);
+        let what = run(command.arg(manifest).stdout(Stdio::null()));
+        what.map_err(|what| {
+            format!("{what}; `cargo xtask locks` brings all lock files up to date")
+        })?;
+    }
+    Ok(format!("{} lock files", WORKSPACES.len()))
+}
+
+/// Brings every lock file up to date, changing no version that still fits.
+pub(crate) fn update_locks(tree: &Tree) -> Result<(), String> {
+    for workspace in WORKSPACES {
+        let manifest = tree.path(workspace).join("Cargo.toml");
+        run(tree.cargo(5).args(["update", "--workspace", "--manifest-path"]).arg(manifest))?;
+    }
+    Ok(())
 }
 
 /// `cargo clippy`, once with default features, then with none and with all where there are any.

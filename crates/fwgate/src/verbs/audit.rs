@@ -18,7 +18,7 @@ use crate::cli::{AuditVerb, TailArgs};
 use crate::error::{CliError, path as shown_path, shown};
 use crate::exit::Exit;
 use crate::output::style::{BAD, GOOD, paint};
-use crate::output::table::{pairs, table};
+use crate::output::table::{pairs, table_with};
 use crate::output::{Format, Ui};
 use crate::state::State;
 use crate::time::rfc3339;
@@ -135,7 +135,7 @@ fn tail(ui: &mut Ui, journal: &Path, args: &TailArgs) -> Result<Exit, CliError> 
     } else {
         let columns = ["RECORD", "TIME", "KIND", "WHO", "DEVICE", "COMMAND", "WHAT"];
         let rows = records.iter().map(|record| cells(record).to_vec()).collect();
-        let text = table(ui.width(), &columns, rows);
+        let text = table_with(ui.width(), &columns, rows, 2, &["TIME"]);
         ui.text(&text)?;
     }
     if let Some(error) = failure {

@@ -34,9 +34,10 @@ pub(crate) struct Scripted {
     pub(crate) pace: Pace,
     pub(crate) sent: Mutex<Vec<(u16, Vec<u8>)>>,
     pub(crate) script: Box<Script>,
-    pub(crate) probes: Box<Script>,
+    /// How long each answer to a probe takes.
+    pub(crate) probe_delay: Duration,
     pub(crate) background: Mutex<Option<Background>>,
-    pub(crate) around: Around,
+    pub(crate) around: Mutex<Around>,
     pub(crate) paths: Vec<Path>,
 }
 
@@ -68,16 +69,16 @@ impl Scripted {
             pace: Pace::KeepsDeadline,
             sent: Mutex::new(Vec::new()),
             script: Box::new(|_, _| ok(&[7])),
-            probes: Box::new(|_, _| ok(&[])),
+            probe_delay: Duration::ZERO,
             background: Mutex::new(None),
-            around: Around {
+            around: Mutex::new(Around {
                 driven: Known::No,
                 nvdimm_bound: Known::No,
                 decoder_committed: Known::No,
                 namespace_in_use: Known::No,
                 drivers: Subsystems::empty(),
                 interfaces: Some(Vec::new()),
-            },
+            }),
             paths: vec![Path {
                 kind: PathKind::Emulated,
                 follows_background: true,
@@ -92,6 +93,9 @@ impl Scripted {
     }
 
     fn answer(&self, opcode: u16, payload: &[u8]) -> Result<Reply, SubmitError> {
+        if matches!(opcode, 0x0400 | 0x0401 | 0x4000) {
+            std::thread::sleep(self.probe_delay);
+        }
         match opcode {
             0x0400 => {
                 let mut reply = vec![1, 0, 0, 0, 0, 0, 0, 0];
@@ -128,7 +132,7 @@ impl Device for Scripted {
         }
     }
     fn around(&self) -> Around {
-        self.around.clone()
+        self.around.lock().unwrap().clone()
     }
     fn paths(&self) -> &[Path] {
         &self.paths
@@ -141,8 +145,8 @@ impl Device for Scripted {
     }
     fn submit(&self, recorded: Recorded<Firmware>) -> Result<Reply, SubmitError> {
         let delivery = recorded.release(&self.observe())?;
-        match delivery.message {
-            Message::Cxl { opcode, payload } => self.answer(opcode, &payload),
+        match &delivery.message {
+            Message::Cxl { opcode, payload } => self.answer(*opcode, payload),
             Message::NvmeAdmin { .. } => unreachable!("a CXL device"),
         }
     }

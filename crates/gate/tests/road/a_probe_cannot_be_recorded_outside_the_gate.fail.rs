@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use fwgate_gate::probe::Probe;
-use fwgate_gate::{Firmware, Generation, Recorded};
+use fwgate_gate::{Caller, Firmware, Generation, Recorded};
+use std::sync::Arc;
 
-fn probe(now: &Generation) -> Option<Recorded<Firmware>> {
-    Some(Recorded::probe(Probe::Identify, now, 1))
+fn probe(now: &Arc<Generation>, caller: &Arc<Caller>) -> Option<Recorded<Firmware>> {
+    Some(Recorded::probe(Probe::Identify, now, caller, 1, None))
 }
 
 fn main() {}

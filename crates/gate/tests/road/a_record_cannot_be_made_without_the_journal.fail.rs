@@ -2,7 +2,7 @@
 use fwgate_gate::{Firmware, Permit, Recorded};
 
 fn skip(permit: Permit<Firmware>) -> Option<Recorded<Firmware>> {
-    Some(permit.recorded(1))
+    Some(permit.recorded(1, None))
 }
 
 fn main() {}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From a decision to an outcome: record, wait for the slot, look once more, send, follow, record.
+//!
+//! Replies are hostile.
+//!
+//! *Invariants*: nothing is sent that is not on record; a record that cannot be written sends
+//! nothing. One command at a time per device. Nothing is sent twice. The deadline counts from the
+//! moment that the request is given to the gate, and covers the record, the slot, the send and the
+//! background operation. Whatever was recorded as allowed gets an outcome, unless the process dies
+//! or the journal fails.
+//!
+//! *Not here*: judging (`gate`), how a device is reached (implementors of
+//! [`Device`](crate::Device)).
+
+use core::time::Duration;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Instant;
+
+use crate::device::{Background, Device, KernelInterface, Pace, Reply, SubmitError};
+use crate::gate::{Decided, Decision, Gate, GateError, Opened};
+use crate::journal::{Durability, Journal, Kind};
+use crate::outcome::{Followed, Outcome, Sent, failed};
+use crate::permit::{Permit, Recorded};
+use crate::record::OutcomeRecord;
+use crate::request::{Firmware, Kernel, Request, Route};
+use crate::slot::{Busy, Held};
+
+/// How often a background operation is looked at.
+const BACKGROUND_PERIOD: Duration = Duration::from_millis(20);
+
+/// A background operation that a command started.
+#[derive(Clone, Copy, Debug)]
+struct Began {
+    /// The slot's number of it.
+    number: u64,
+    /// What it looked like before anyone else's command.
+    first: Option<Background>,
+}
+
+/// What a command came back with.
+type Came = (Result<Reply, SubmitError>, Option<Began>);
+
+/// What is left of the time until then; `None` for ever.
+pub(crate) fn left(until: Option<Instant>) -> Option<Duration> {
+    until.map(|until| until.saturating_duration_since(Instant::now()))
+}
+
+/// Waits for what another thread tells, until then.
+pub(crate) fn told_by<T>(
+    told: &Receiver<T>,
+    until: Option<Instant>,
+) -> Result<T, RecvTimeoutError> {
+    match left(until) {
+        Some(left) => told.recv_timeout(left),
+        None => told.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    }
+}
+
+impl Gate {
+    /// Judges, records, and sends if allowed; waits for the outcome and records it.
+    ///
+    /// `progress` is told of a background operation that the command started, now and then.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError`]: the gate failed and nothing was sent.
+    pub fn send(
+        &self,
+        opened: &Opened,
+        request: Request<Firmware>,
+        progress: &mut dyn FnMut(Background),
+    ) -> Result<Sent, GateError> {
+        let until = Instant::now().checked_add(request.deadline);
+        let decided = self.decide(opened, request)?;
+        let record = self.record(&decided)?;
+        let Decided { decision, explanation, command, .. } = decided;
+        let Decision::Allow(permit) = decision else {
+            return Ok(Sent { explanation, command, outcome: None, record });
+        };
+        let caller = permit.request().caller.uid;
+        let holder = format!("{} by uid {caller}", command.opcode);
+        let held = self.turn(opened, &permit, record, &holder, until)?;
+        let started = Instant::now();
+        let recorded = permit.recorded(record, until);
+        let came = match unchanged(opened) {
+            Ok(()) => self.submit(opened, recorded, held, until),
+            Err(error) => Ok((Err(error), None)),
+        };
+        let outcome = match came {
+            Ok(came) => {
+                let follow = Follow { opened, caller, until };
+                self.outcome(&follow, came, started, record, progress)
+            }
+            Err(late) => late,
+        };
+        Ok(Sent { explanation, command, outcome: Some(outcome), record })
+    }
+
+    /// Judges, records, and does by the kernel's own interface what is allowed.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError`]: the gate failed and nothing was done.
+    pub fn run(
+        &self,
+        opened: &Opened,
+        interface: &dyn KernelInterface,
+        request: Request<Kernel>,
+    ) -> Result<Sent, GateError> {
+        let until = Instant::now().checked_add(request.deadline);
+        let decided = self.decide(opened, request)?;
+        let record = self.record(&decided)?;
+        let Decided { decision, explanation, command, .. } = decided;
+        let Decision::Allow(permit) = decision else {
+            return Ok(Sent { explanation, command, outcome: None, record });
+        };
+        let caller = permit.request().caller.uid;
+        let holder = format!("{} by uid {caller}, `{}`", command.opcode, interface.key());
+        let held = self.turn(opened, &permit, record, &holder, until)?;
+        let started = Instant::now();
+        let ready = made_out_for(interface, &permit).and_then(|()| unchanged(opened));
+        let result = ready.and_then(|()| interface.run(permit.recorded(record, until)));
+        let came = came(opened.device.as_ref(), result, held);
+        let follow = Follow { opened, caller, until };
+        let outcome = self.outcome(&follow, came, started, record, &mut |_| {});
+        Ok(Sent { explanation, command, outcome: Some(outcome), record })
+    }
+
+    /// Puts a decision on record and answers its number.
+    fn record<R: Route>(&self, decided: &Decided<R>) -> Result<u64, GateError> {
+        let durability = match &decided.decision {
+            Decision::Allow(permit) if permit.obligations().durable => Durability::Synced,
+            Decision::Allow(_) | Decision::Refused(_) => Durability::Grouped,
+        };
+        Ok(self.journal.append(Kind::Decision, &decided.body, durability)?.sequence)
+    }
+
+    /// Waits for the slot, and meets what is to be done before anything is sent.
+    fn turn<R: Route>(
+        &self,
+        opened: &Opened,
+        permit: &Permit<R>,
+        record: u64,
+        holder: &str,
+        until: Option<Instant>,
+    ) -> Result<Held, GateError> {
+        let refuse = |error: GateError| {
+            let outcome = failed("failed", &error.to_string(), Instant::now());
+            append_outcome(&self.journal, record, &outcome);
+            error
+        };
+        let caller = permit.request().caller.uid;
+        let held = opened.slot.hold(caller, holder, until);
+        let held = held.map_err(|busy| refuse(GateError::Busy(busy)))?;
+        if left(until).is_some_and(|left| left.is_zero()) {
+            let holder = "its own record until the deadline passed".to_owned();
+            return Err(refuse(GateError::Busy(Busy { holder })));
+        }
+        if permit.obligations().taint {
+            let why = "this build reaches no kernel that it could taint".to_owned();
+            return Err(refuse(GateError::TaintImpossible(why)));
+        }
+        Ok(held)
+    }
+
+    /// Hands a recorded command to the device. An `Err` is the outcome once the deadline has passed,
+    /// and is on record.
+    fn submit(
+        &self,
+        opened: &Opened,
+        recorded: Recorded<Firmware>,
+        held: Held,
+        until: Option<Instant>,
+    ) -> Result<Came, Outcome> {
+        if opened.device.pace() == Pace::KeepsDeadline {
+            let result = opened.device.submit(recorded);
+            return Ok(came(opened.device.as_ref(), result, held));
+        }
+        let record = recorded.record();
+        let device = Arc::clone(&opened.device);
+        let journal = Arc::clone(&self.journal);
+        let started = Instant::now();
+        // Without a buffer: what nobody takes comes back, and is recorded here.
+        let (tell, told) = mpsc::sync_channel(0);
+        let thread = std::thread::Builder::new().name("fwgate-send".to_owned()).spawn(move || {
+            let result = device.submit(recorded);
+            let came = came(device.as_ref(), result, held);
+            if let Err(mpsc::SendError((late, began))) = tell.send(came) {
+                let mut outcome = Outcome::of(late, started);
+                if let Some(began) = began {
+                    outcome.settle(glance(began.first), started);
+                }
+                append_outcome(&journal, record, &outcome.record);
+            }
+        });
+        let lost = |what: String, may_have_run| {
+            Ok((Err(SubmitError::Transport { what, may_have_run }), None))
+        };
+        if let Err(error) = thread {
+            return lost(format!("no thread to send it: {error}"), false);
+        }
+        match told_by(&told, until) {
+            Ok(came) => Ok(came),
+            Err(RecvTimeoutError::Timeout) => {
+                // While `told` is there the thread waits: its outcome comes after this one.
+                let late = Outcome::late(started);
+                append_outcome(&self.journal, record, &late.record);
+                Err(late)
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                lost("the thread that sent it ended".to_owned(), true)
+            }
+        }
+    }
+
+    /// Follows a background operation, puts the outcome on record, and answers it.
+    fn outcome(
+        &self,
+        follow: &Follow<'_>,
+        came: Came,
+        started: Instant,
+        record: u64,
+        progress: &mut dyn FnMut(Background),
+    ) -> Outcome {
+        let (result, began) = came;
+        let mut outcome = Outcome::of(result, started);
+        if let Some(began) = began {
+            outcome.settle(follow.to_the_end(began, progress), started);
+        }
+        append_outcome(&self.journal, record, &outcome.record);
+        outcome
+    }
+}
+
+/// What a command came back with. Where it goes on in the background, that is looked at before the
+/// slot is given away.
+fn came(device: &dyn Device, result: Result<Reply, SubmitError>, held: Held) -> Came {
+    let background = matches!(&result, Ok(reply) if reply.background);
+    let began =
+        background.then(|| Began { number: held.background_began(), first: device.background() });
+    drop(held);
+    (result, began)
+}
+
+/// A look at a background operation that nobody waits for.
+const fn glance(first: Option<Background>) -> Followed {
+    match first {
+        Some(last) if !last.running => Followed::Ended(last),
+        other => Followed::Runs(other),
+    }
+}
+
+/// Whose background operation is followed, and how long.
+struct Follow<'o> {
+    opened: &'o Opened,
+    caller: u32,
+    until: Option<Instant>,
+}
+
+impl Follow<'_> {
+    /// Waits for a background operation to end. The slot is held at each look, so that no command
+    /// of this gate is under way that may have begun another one.
+    fn to_the_end(&self, began: Began, progress: &mut dyn FnMut(Background)) -> Followed {
+        let Some(first) = began.first else { return Followed::Runs(None) };
+        let mut last = first;
+        loop {
+            progress(last);
+            if !last.running {
+                return Followed::Ended(last);
+            }
+            let pause = left(self.until).map_or(BACKGROUND_PERIOD, |it| it.min(BACKGROUND_PERIOD));
+            if pause.is_zero() {
+                return Followed::Runs(Some(last));
+            }
+            std::thread::sleep(pause);
+            let slot = &self.opened.slot;
+            let Ok(held) = slot.hold(self.caller, "following in the background", self.until) else {
+                return Followed::Runs(Some(last));
+            };
+            let now = self.opened.device.background();
+            let another = slot.backgrounds() != began.number;
+            drop(held);
+            match now {
+                _ if another => return Followed::Lost,
+                Some(now) if now.opcode != first.opcode => return Followed::Lost,
+                Some(now) => last = now,
+                None => return Followed::Runs(Some(last)),
+            }
+        }
+    }
+}
+
+/// A permit for one interface opens no other.
+fn made_out_for(
+    interface: &dyn KernelInterface,
+    permit: &Permit<Kernel>,
+) -> Result<(), SubmitError> {
+    let route = permit.request().route.interface;
+    if route == interface.key() {
+        return Ok(());
+    }
+    let what = format!("the command is made out for `{route}`, and this is `{}`", interface.key());
+    Err(SubmitError::Transport { what, may_have_run: false })
+}
+
+/// What the machine does with the device has to be what it was judged by. What the device itself
+/// says is looked at when the record is opened, [`Recorded::release`].
+fn unchanged(opened: &Opened) -> Result<(), SubmitError> {
+    if opened.device.around() == *opened.facts.around() {
+        return Ok(());
+    }
+    let what = "a driver, a decoder, a namespace or a kernel interface of the device came or went \
+                since its facts were read";
+    Err(SubmitError::FactsChanged { what: what.to_owned() })
+}
+
+/// Records an outcome. A journal that fails now cannot undo what was sent; the decision stays,
+/// without an outcome, which reads as unknown.
+fn append_outcome(journal: &Journal, decision: u64, outcome: &OutcomeRecord) {
+    let appended =
+        serde_json::to_vec(outcome).map_err(|error| error.to_string()).and_then(|bytes| {
+            journal
+                .append(Kind::Outcome { decision }, &bytes, Durability::Grouped)
+                .map_err(|error| error.to_string())
+        });
+    if let Err(error) = appended {
+        // Say so where people look.
+        eprintln!("fwgate: outcome of record {decision} could not be recorded: {error}");
+    }
+}
