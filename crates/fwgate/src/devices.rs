@@ -141,7 +141,10 @@ impl Session {
     /// A device of the session with its facts, which are read on record.
     pub(crate) fn opened(&self, name: &str) -> Result<Opened, CliError> {
         let device = self.device(name)?;
-        let opened = self.gate.open(device).map_err(|error| CliError::from(error).device(name))?;
+        let opened = self
+            .gate
+            .open_within(device, self.left())
+            .map_err(|error| CliError::from(error).device(name))?;
         if let Some(alert) = opened.alert() {
             // For people; a program finds it in the journal.
             anstream::eprintln!("fwgate: alert: {name}: {}", shown(alert));

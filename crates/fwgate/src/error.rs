@@ -235,6 +235,7 @@ impl From<GateError> for CliError {
             GateError::Busy(_) => Self::new(Exit::Transport, "device-busy", detail),
             GateError::Record(_) => Self::new(Exit::Failed, "record", detail),
             GateError::TaintImpossible(_) => Self::new(Exit::Refused, "taint-impossible", detail),
+            GateError::WrongProtocol { .. } => Self::usage("wrong-protocol", detail),
         }
     }
 }

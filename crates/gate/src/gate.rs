@@ -50,6 +50,14 @@ pub enum GateError {
     Record(String),
     /// The kernel could not be tainted, and the command asks for it. Nothing was sent.
     TaintImpossible(String),
+    /// The command is in another language than the device's, so that its effects log says nothing
+    /// of it. Nothing was sent.
+    WrongProtocol {
+        /// What the device speaks.
+        device: &'static str,
+        /// What the command is in.
+        command: &'static str,
+    },
 }
 
 impl fmt::Display for GateError {
@@ -60,6 +68,9 @@ impl fmt::Display for GateError {
             Self::Busy(busy) => write!(f, "nothing was sent: busy with {}", busy.holder),
             Self::Record(error) => write!(f, "nothing was sent: record: {error}"),
             Self::TaintImpossible(why) => write!(f, "nothing was sent: taint impossible: {why}"),
+            Self::WrongProtocol { device, command } => {
+                write!(f, "nothing was sent: the device speaks {device}, the command is {command}")
+            }
         }
     }
 }
@@ -251,6 +262,12 @@ impl Gate {
         };
         if let Some(answer) = opened.verdicts.recall(asked, &read) {
             return Ok(answer);
+        }
+        let (device, command) =
+            (opened.facts.identity().protocol, request.message.command().protocol());
+        if device != command {
+            let (device, command) = (device.name(), command.name());
+            return Err(GateError::WrongProtocol { device, command });
         }
         let (verdict, keep) = self.reach(opened, request, asked)?;
         let answer = read(&verdict);

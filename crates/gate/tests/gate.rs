@@ -14,7 +14,7 @@ use fwgate_gate::{
     Background, Caller, Device as _, Failure, Firmware, Gate, GateError, Generation, Host,
     InProcess, Kernel, KernelInterface, Message, Pace, Recorded, Reply, Request, SubmitError,
 };
-use fwgate_policy::{Known, Lockdown, Scope};
+use fwgate_policy::{Known, Lockdown, Protocol, Scope};
 use serde_json::Value;
 
 /// Identify, logs, and three vendor commands: a read, a change after reset, an erase.
@@ -367,10 +367,17 @@ fn a_payload_that_may_be_secret_is_not_kept_and_not_shown() {
 #[test]
 fn secrets_and_carried_commands_leave_their_length_only() {
     let gate = gate();
-    let opened = gate.open(Arc::new(Scripted::new(&LOG))).unwrap();
+    let cxl_device = gate.open(Arc::new(Scripted::new(&LOG))).unwrap();
+    let mut controller = Scripted::new(&[]);
+    controller.identity.protocol = Protocol::NvmeAdmin;
+    let controller = gate.open(Arc::new(controller)).unwrap();
     let stored = |message: Message| {
+        let opened = match &message {
+            Message::Cxl { .. } => &cxl_device,
+            Message::NvmeAdmin { .. } => &controller,
+        };
         let request = Request { message, ..request(0, None) };
-        gate.send(&opened, request, &mut |_| {}).unwrap();
+        gate.send(opened, request, &mut |_| {}).unwrap();
         decisions(gate.journal()).pop().unwrap()
     };
     let cxl = |opcode, payload: &[u8]| Message::Cxl { opcode, payload: payload.to_vec() };
@@ -705,4 +712,17 @@ fn no_front_end_names_the_policy_that_permits_everything() {
         }
     }
     assert!(looked_at >= 4, "the crates were not found");
+}
+
+#[test]
+fn a_command_in_another_language_than_the_devices_is_not_judged_by_its_log() {
+    let gate = gate();
+    let device = Arc::new(Scripted::new(&LOG));
+    let opened = gate.open(device.clone()).unwrap();
+    let mut nvme = request(0xC000, None);
+    nvme.message =
+        Message::NvmeAdmin { opcode: 0xC0, nsid: 0, cdw: [0; 6], data: Vec::new(), read_length: 0 };
+    let error = gate.send(&opened, nvme, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, GateError::WrongProtocol { device: "cxl", command: "nvme" }));
+    assert!(device.sent.lock().unwrap().is_empty());
 }

@@ -147,7 +147,9 @@ impl Device for Scripted {
         let delivery = recorded.release(&self.observe())?;
         match &delivery.message {
             Message::Cxl { opcode, payload } => self.answer(*opcode, payload),
-            Message::NvmeAdmin { .. } => unreachable!("a CXL device"),
+            // A controller that claims no effects log.
+            Message::NvmeAdmin { opcode: 0x06, .. } => ok(&[0; 4096]),
+            Message::NvmeAdmin { opcode, data, .. } => self.answer(u16::from(*opcode), data),
         }
     }
     fn background(&self) -> Option<Background> {
