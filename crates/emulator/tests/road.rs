@@ -34,7 +34,7 @@ fn request<R: fwgate_gate::Route>(
         message: Message::Cxl { opcode, payload: payload.to_vec() },
         scope,
         caller: Arc::new(Caller::this_process()),
-        deadline: Duration::from_millis(200),
+        deadline: Duration::from_millis(500),
     }
 }
 

@@ -303,7 +303,10 @@ impl Used {
             (last, if last == 0x0201 { image } else { Vec::new() }),
         ] {
             let message = Message::Cxl { opcode, payload };
-            let sent = gate.send(&opened, request(Firmware, message), &mut |_| {});
+            // Time enough on a busy machine: what is made here serves every run.
+            let deadline = Duration::from_secs(1);
+            let request = Request { deadline, ..request(Firmware, message) };
+            let sent = gate.send(&opened, request, &mut |_| {});
             let ran = sent.is_ok_and(|sent| sent.outcome.is_some());
             assert!(ran, "{opcode:04X} is refused");
         }

@@ -38,19 +38,27 @@ pub(super) fn measure(tree: &Tree, target: &Path, results: &mut Results) -> Resu
         command
     };
     let nvme = tool("nvme");
+    let list = |nvme: &Path| {
+        let mut command = Command::new(nvme);
+        command.arg("list");
+        command
+    };
+    let absent = "nvme-cli is not installed; `apt install nvme-cli`, then run this again";
+    let nvme = nvme.ok_or_else(|| absent.to_owned()).and_then(|nvme| {
+        // Where the kernel has no NVMe at all, it lists nothing and fails: that is no peer.
+        once(list(&nvme)).map_err(|what| format!("{what}; load the kernel's `nvme` module"))?;
+        Ok(nvme)
+    });
     let (mut own, mut peer) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         own.push(once(ours())?);
-        if let Some(nvme) = &nvme {
-            let mut command = Command::new(nvme);
-            command.arg("list");
-            peer.push(once(command)?);
+        if let Ok(nvme) = &nvme {
+            peer.push(once(list(nvme))?);
         }
     }
     let own = median(own);
     results.add_time(FWGATE, own.as_secs_f64() * 1e9);
-    if peer.is_empty() {
-        let why = "nvme-cli is not installed; `apt install nvme-cli`, then run this again";
+    if let Err(why) = &nvme {
         results.add_missing(NVME, why);
     } else {
         let peer = median(peer);

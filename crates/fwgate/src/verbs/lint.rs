@@ -120,7 +120,8 @@ fn detail(found: &Found<'_>) -> String {
             };
             let reported: Vec<&str> = reported.names().collect();
             let says = if reported.is_empty() { "no effect".to_owned() } else { list(&reported) };
-            format!("reports {says}; {effects} is missing")
+            let are = if found.effects.iter().count() == 1 { "is" } else { "are" };
+            format!("reports {says}; {effects} {are} missing")
         }
         FindingCode::DuplicateRow => "is listed more than once; the union counts".to_owned(),
         FindingCode::ReservedBit => "sets a bit that the specification reserves".to_owned(),
