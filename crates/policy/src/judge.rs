@@ -116,6 +116,7 @@ pub fn judge<'a>(question: &Question<'_, 'a>) -> Judgement<'a> {
         scope: class.scope,
         effects: class.effective,
         discloses: class.discloses,
+        known_discloses: known_discloses(&class),
         opaque: class.opaque,
         plain_read: class.is_sourced_read(),
         drivers: question.facts.surroundings.may_drive(),
@@ -134,6 +135,8 @@ struct Case<'q, 'a> {
     scope: Scope,
     effects: Effects,
     discloses: Disclosure,
+    /// What the parts that a sourced row knows show.
+    known_discloses: Disclosure,
     opaque: bool,
     plain_read: bool,
     /// Who drives the device and every target.
@@ -228,6 +231,7 @@ impl<'q, 'a> Case<'q, 'a> {
         self.scope = self.scope.max(inner_class.scope);
         self.effects |= inner_class.effective;
         self.discloses = self.discloses.max(inner_class.discloses);
+        self.known_discloses = self.known_discloses.max(known_discloses(&inner_class));
         self.opaque |= inner_class.opaque;
         self.plain_read &= inner_class.is_sourced_read();
         self.drivers |= target.surroundings.may_drive();
@@ -329,6 +333,7 @@ impl<'q, 'a> Case<'q, 'a> {
             opaque: self.opaque,
             scope: self.scope,
             discloses: self.discloses,
+            known_discloses: self.known_discloses,
             kernel_route: matches!(self.question.route, Route::Kernel(_)),
         }
     }
@@ -361,6 +366,12 @@ impl<'q, 'a> Case<'q, 'a> {
             would_taint,
         }
     }
+}
+
+/// What the reply is known to show; nothing of a command that only the device knows, which the
+/// owner's line answers for.
+const fn known_discloses(class: &Class<'_>) -> Disclosure {
+    if class.opaque { Disclosure::None } else { class.discloses }
 }
 
 /// What a command carries.

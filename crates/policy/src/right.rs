@@ -18,15 +18,19 @@ pub(crate) struct Demand {
     pub(crate) opaque: bool,
     pub(crate) scope: Scope,
     pub(crate) discloses: Disclosure,
+    /// The same of the parts that a sourced row knows.
+    pub(crate) known_discloses: Disclosure,
     pub(crate) kernel_route: bool,
 }
 
 /// Step 6.
 pub(crate) fn disclosure<'a>(standing: &Standing, asks: &Demand, reasons: &mut Reasons<'a>) {
+    // The owner's line answers for what is opaque, not for a known command that it carries.
     let by_line = asks.opaque && standing.grants.opaque.is_some();
+    let shows = if by_line { asks.known_discloses } else { asks.discloses };
     let may_see = standing.grants.may_see;
-    if asks.discloses > may_see && !by_line {
-        let operand = Operand::Shows { shows: asks.discloses, may_see };
+    if shows > may_see {
+        let operand = Operand::Shows { shows, may_see };
         reasons.push(Level::Deny, 0, Code::Discloses, operand);
     }
 }
@@ -122,7 +126,7 @@ fn lockdown<'a>(standing: &Standing, asks: &Demand, reach: Scope, reasons: &mut 
     let opaque_full = asks.opaque && reach >= Scope::DebugWriteFull && !checks_for_itself;
     let confidential = level == Lockdown::Confidentiality;
     let opaque_at_all = asks.opaque && confidential && !checks_for_itself;
-    let dump = asks.discloses >= Disclosure::Dump && confidential && !asks.opaque;
+    let dump = asks.known_discloses >= Disclosure::Dump && confidential;
     if raw || opaque_full || opaque_at_all || dump {
         reasons.push(Level::Deny, 0, Code::Lockdown, Operand::Lockdown(level));
     }

@@ -368,3 +368,23 @@ fn a_later_row_that_says_that_a_command_carries_another_makes_it_be_judged() {
     ask.tables.more = Some(&later);
     assert_eq!(ask.told().refuses, [(1, Code::SecurityState)]);
 }
+
+#[test]
+fn the_owners_line_does_not_answer_for_a_known_command_that_an_opaque_one_carries() {
+    // An unknown sub-operation makes the wrapper opaque; what it carries is known to show health.
+    let both = VendorRow {
+        selector: Some(SelectorField { offset: 0, len: 2 }),
+        operations: &MUXED,
+        carries: Some(Carried { opcode_at: 2, payload_at: 4 }),
+        ..ROW
+    };
+    let rows = [both];
+    let payload = [9, 0, 0x00, 0x02];
+    let mut ask = cxl(MUX, &payload);
+    ask.tables.vendor = &rows;
+    ask.standing.grants.opaque = Some(Scope::DebugWriteFull);
+    ask.standing.grants.may_see = Disclosure::Health;
+    ask.told().is_allowed();
+    ask.standing.grants.may_see = Disclosure::Identity;
+    ask.told().is_refused_with(Code::Discloses);
+}
