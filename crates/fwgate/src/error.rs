@@ -194,7 +194,11 @@ impl From<JournalError> for CliError {
                 Self::new(Exit::NotFound, "no-journal", detail).file(path)
             }
             JournalError::Damaged { path, bad } => {
-                let detail = format!("{detail}; see: fwgate audit verify");
+                let aside = shown(&path.display().to_string());
+                let detail = format!(
+                    "{detail}; see: fwgate audit verify; to go on, keep it for evidence and move it \
+                     aside (mv {aside} {aside}.damaged): a new journal begins"
+                );
                 let mut made = Self::new(Exit::Failed, "journal-damaged", detail).file(path);
                 made.0.place.segment = Some(bad.segment);
                 made.0.place.offset = Some(bad.offset);

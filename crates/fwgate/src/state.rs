@@ -37,10 +37,13 @@ impl State {
         let named = |name: &str| variable(name).filter(|path| !path.as_os_str().is_empty());
         // A relative path in the XDG variables counts as none, as their specification says.
         let absolute = |name: &str| named(name).filter(|path| path.is_absolute());
-        if let Some(path) = named(VARIABLE) {
-            let whole =
-                std::path::absolute(&path).map_err(|error| failed("find", &path, &error))?;
-            return Ok(Self { path: whole, from: VARIABLE });
+        // Set and empty is a slip, as of a command that failed; it must not lead to the usual folder.
+        if let Some(path) = variable(VARIABLE) {
+            if path.is_absolute() {
+                return Ok(Self { path, from: VARIABLE });
+            }
+            let detail = format!("{VARIABLE} has to be an absolute path, or not be set at all");
+            return Err(CliError::usage("state-folder-not-absolute", detail).argument(VARIABLE));
         }
         if is_root {
             return Ok(Self { path: PathBuf::from(SYSTEM), from: "default of root" });
@@ -147,10 +150,18 @@ mod tests {
 
     #[test]
     fn empty_and_relative_variables_count_as_none() {
-        let set = [(VARIABLE, ""), ("XDG_STATE_HOME", "relative"), ("HOME", "/c")];
+        let set = [("XDG_STATE_HOME", "relative"), ("HOME", "/c")];
         assert_eq!(chosen(false, &set).unwrap().from(), "HOME");
         let error = chosen(false, &[("HOME", "")]).unwrap_err();
         assert_eq!((error.exit(), error.code()), (Exit::Usage, "no-state-folder"));
+    }
+
+    #[test]
+    fn a_state_folder_that_is_named_has_to_be_absolute() {
+        for path in ["", "here", "./here"] {
+            let error = chosen(false, &[(VARIABLE, path), ("HOME", "/c")]).unwrap_err();
+            assert_eq!((error.exit(), error.code()), (Exit::Usage, "state-folder-not-absolute"));
+        }
     }
 
     #[test]

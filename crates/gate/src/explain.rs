@@ -318,7 +318,9 @@ fn fix(
         (Code::RightMissing, Operand::Right(Right::CapSysAdmin)) => {
             Some("run it with CAP_SYS_ADMIN, or have the site permit the action by name".to_owned())
         }
-        (Code::SiteNoPermit | Code::Discloses, _) if judgement.class.is_sourced_read() => {
+        (Code::SiteNoPermit | Code::Discloses, _)
+            if judgement.class.is_sourced_read() && judgement.discloses <= Disclosure::Health =>
+        {
             Some("join the group that may read: usermod -aG fwgate USER".to_owned())
         }
         (Code::SiteNoPermit | Code::Discloses | Code::RightMissing, _) => Some(format!(

@@ -211,7 +211,11 @@ impl DeviceFacts {
             nvdimm_bound: fwgate_policy::Known::CannotTell,
             decoder_committed: fwgate_policy::Known::CannotTell,
             namespace_in_use: fwgate_policy::Known::CannotTell,
-            drivers: fwgate_policy::Subsystems::empty(),
+            // Nothing is sent by this: it is taken for a device that its usual driver drives.
+            drivers: match protocol {
+                Protocol::Cxl => fwgate_policy::Subsystems::CXL,
+                Protocol::NvmeAdmin | Protocol::NvmeIo => fwgate_policy::Subsystems::NVME,
+            },
             interfaces: None,
         };
         let readings = Readings { log, io_log, ..Readings::default() };

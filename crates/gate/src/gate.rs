@@ -64,7 +64,7 @@ impl fmt::Display for GateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Journal(error) => write!(f, "nothing was sent: {error}"),
-            Self::Facts(error) => write!(f, "nothing was sent: {error}"),
+            Self::Facts(error) => write!(f, "{error}; nothing else is sent until it can be read"),
             Self::Busy(busy) => write!(f, "nothing was sent: busy with {}", busy.holder),
             Self::Record(error) => write!(f, "nothing was sent: record: {error}"),
             Self::TaintImpossible(why) => write!(f, "nothing was sent: taint impossible: {why}"),

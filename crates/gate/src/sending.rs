@@ -154,7 +154,7 @@ impl Gate {
         let held = opened.slot.hold(caller, holder, until);
         let held = held.map_err(|busy| refuse(GateError::Busy(busy)))?;
         if left(until).is_some_and(|left| left.is_zero()) {
-            let holder = "its own record until the deadline passed".to_owned();
+            let holder = "putting the decision on record, until the deadline passed".to_owned();
             return Err(refuse(GateError::Busy(Busy { holder })));
         }
         if permit.obligations().taint {

@@ -108,7 +108,13 @@ pub fn classify_row<'a>(
         // The row stands for all of them, and not all of them are never sent.
         draft.spare(known.kind);
     }
-    draft.finish(facts.credible)
+    let mut class = draft.finish(facts.credible);
+    if class.judged_by == Some(JudgedBy::CarriedCommand) {
+        // It may carry anything: a command that shows a secret, one that asks for everything.
+        class.discloses = Disclosure::Secret;
+        class.scope = Scope::DebugWriteFull;
+    }
+    class
 }
 
 /// The rows that speak of one opcode.

@@ -31,6 +31,9 @@ const AGAIN: Duration = Duration::from_millis(200);
 struct TailDocument {
     schema: &'static str,
     records: Vec<Entry>,
+    /// Why there are no more; the records before it are whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
 }
 
 /// One record, as it is printed.
@@ -131,7 +134,14 @@ fn tail(ui: &mut Ui, journal: &Path, args: &TailArgs) -> Result<Exit, CliError> 
         }
     } else if ui.format() == Format::Json {
         let records = records.iter().map(entry).collect();
-        ui.json(&TailDocument { schema: "fwgate.audit/1", records })?;
+        let damage = failure.as_ref().map(|error| shown(&error.to_string()));
+        ui.json(&TailDocument { schema: "fwgate.audit/1", records, damage })?;
+        if let Some(error) = failure {
+            // One document is all there is; the sentence is for people.
+            let error = CliError::from(error);
+            ui.note(&format!("fwgate: {}\n", error.detail()));
+            return Ok(error.exit());
+        }
     } else {
         let columns = ["RECORD", "TIME", "KIND", "WHO", "DEVICE", "COMMAND", "WHAT"];
         let rows = records.iter().map(|record| cells(record).to_vec()).collect();

@@ -66,6 +66,10 @@ pub(crate) fn run(
         let document = explain::judged(&args.device, &args.name, None, &args.command, timeout)?;
         return explain::finish(ui, &document);
     }
+    if ui.format() == Format::Raw && args.output.is_none() && ui.watched() {
+        let detail = "a device's bytes are not written to a terminal; use --output FILE or a pipe";
+        return Err(CliError::usage("raw-to-terminal", detail).argument("-o raw"));
+    }
     // Before the device is even looked at.
     let output = match &args.output {
         Some(place) => Some(Output::prepare(place, args.force)?),

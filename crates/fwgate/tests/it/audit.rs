@@ -109,3 +109,37 @@ fn follow_goes_on_with_what_is_added_one_document_a_line() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_damaged_journal_is_one_document_and_names_the_way_on() {
+    let world = some_records();
+    let segment = world.state().join("journal/segment-00000001.fwj");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[150] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    let (status, document) = world.json(&["audit", "tail"]);
+    assert_eq!(status, 1);
+    assert_eq!(document["schema"], "fwgate.audit/1");
+    assert!(document["damage"].as_str().unwrap().contains("does not verify"), "{document}");
+    let run = world.run(&["audit", "tail"]);
+    assert!(run.stderr.contains("move it aside"), "{}", run.stderr);
+}
+
+#[test]
+fn verify_finds_the_key_that_opening_would_refuse() {
+    let world = some_records();
+    let key = world.state().join("journal/key");
+    let whole = std::fs::read(&key).unwrap();
+    for short in [Some(&whole[..31]), Some(&[][..]), None] {
+        match short {
+            Some(bytes) => std::fs::write(&key, bytes).unwrap(),
+            None => std::fs::remove_file(&key).unwrap(),
+        }
+        let (status, document) = world.json(&["audit", "verify"]);
+        assert_eq!((status, &document["ok"]), (9, &Value::Bool(false)));
+        assert!(
+            document["first_bad"]["what"].as_str().unwrap().starts_with("key file is unusable")
+        );
+        assert_eq!(world.run(&["list"]).status, 1);
+    }
+}

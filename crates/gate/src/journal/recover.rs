@@ -14,6 +14,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -135,6 +136,32 @@ pub(super) fn key(folder: &Folder) -> Result<Key, JournalError> {
     })?;
     folder.make(KEY, key.as_slice())?;
     Ok(key)
+}
+
+/// Looks at the key as opening does, but for whose it is: who checks a journal need not own it.
+pub(super) fn key_beside_records(folder: &Folder) -> Result<(), JournalError> {
+    let why = match folder.open_read(KEY)? {
+        None => "it is missing beside records that were made with it".to_owned(),
+        Some(file) => {
+            let meta = file.metadata().map_err(|source| JournalError::Io {
+                action: "look at",
+                path: folder.path_of(KEY),
+                source,
+            })?;
+            let mode = meta.permissions().mode() & 0o7777;
+            if meta.len() != 32 {
+                format!("32 bytes expected, {} found", meta.len())
+            } else if mode & 0o077 != 0 {
+                format!("others may open it (mode {mode:04o}); make it 0600")
+            } else {
+                return Ok(());
+            }
+        }
+    };
+    Err(JournalError::Damaged {
+        path: folder.path().to_owned(),
+        bad: Bad { segment: 0, offset: 0, sequence: 0, what: What::Key { why } },
+    })
 }
 
 /// Fills a key from the kernel's generator.

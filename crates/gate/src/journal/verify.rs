@@ -15,6 +15,7 @@ use super::error::{Bad, JournalError, What};
 use super::folder::{Folder, HEAD, KEY};
 use super::format::Head;
 use super::reader::{Event, Scan};
+use super::recover;
 
 /// Longer than any head file.
 const HEAD_LEN: u64 = 4096;
@@ -69,7 +70,7 @@ pub fn verify(dir: &Path, mut progress: impl FnMut(Progress)) -> Result<Report, 
     {
         return Err(JournalError::Absent { path: folder.path().to_owned() });
     }
-    let mut scan = Scan::new(folder, 1);
+    let mut scan = Scan::new(Arc::clone(&folder), 1);
     let mut report = Report {
         records: 0,
         segments: 0,
@@ -98,7 +99,20 @@ pub fn verify(dir: &Path, mut progress: impl FnMut(Progress)) -> Result<Report, 
         };
         report.first_bad = what.map(|what| here(&report.head, what));
     }
+    if report.first_bad.is_none() && report.records > 0 {
+        report.first_bad = key_of_records(&folder)?;
+    }
     Ok(report)
+}
+
+/// What is wrong with the key beside records: opening would refuse it, so the check finds it too.
+/// That it is another key than the records were made with cannot be seen.
+fn key_of_records(folder: &Folder) -> Result<Option<Bad>, JournalError> {
+    match recover::key_beside_records(folder) {
+        Ok(()) => Ok(None),
+        Err(JournalError::Damaged { bad, .. }) => Ok(Some(bad)),
+        Err(error) => Err(error),
+    }
 }
 
 fn walk(

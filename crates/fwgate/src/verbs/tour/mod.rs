@@ -73,6 +73,13 @@ impl Step {
     }
 }
 
+/// What is made up, and what is not.
+const INTRODUCTION: &str = "\
+Every command here really runs, on devices in software and in a folder of its own. What it prints
+is shortened. The persons are made up: uid 1000 owns the devices, uid 4099 is a stranger.
+
+";
+
 /// Runs `tour`.
 pub(crate) fn run(ui: &mut Ui, args: &TourArgs) -> Result<Exit, CliError> {
     ui.no_raw("tour")?;
@@ -85,6 +92,9 @@ pub(crate) fn run(ui: &mut Ui, args: &TourArgs) -> Result<Exit, CliError> {
     let pause = ui.watched() && ui.format() == Format::Table && !args.fast;
     let mut tour = Tour::begin(state)?;
     let mut steps: Vec<Step> = Vec::new();
+    if ui.format() == Format::Table {
+        ui.text(INTRODUCTION)?;
+    }
     for make in steps::ALL {
         let mut step = make(&mut tour)?;
         step.number = steps.len().saturating_add(1);
