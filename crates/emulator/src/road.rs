@@ -331,14 +331,7 @@ impl Device for NvmeDevice {
     }
 
     fn around(&self) -> Around {
-        Around {
-            driven: Known::No,
-            nvdimm_bound: Known::No,
-            decoder_committed: Known::No,
-            namespace_in_use: Known::No,
-            drivers: Subsystems::empty(),
-            interfaces: Some(Vec::new()),
-        }
+        Around::driven_by_nobody()
     }
 
     fn paths(&self) -> &[Path] {

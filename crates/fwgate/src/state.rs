@@ -34,9 +34,8 @@ impl State {
     }
 
     fn choose(is_root: bool, variable: impl Fn(&str) -> Option<PathBuf>) -> Result<Self, CliError> {
-        let named = |name: &str| variable(name).filter(|path| !path.as_os_str().is_empty());
-        // A relative path in the XDG variables counts as none, as their specification says.
-        let absolute = |name: &str| named(name).filter(|path| path.is_absolute());
+        // An empty or relative path in the XDG variables counts as none, as their specification says.
+        let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
         // Set and empty is a slip, as of a command that failed; it must not lead to the usual folder.
         if let Some(path) = variable(VARIABLE) {
             if path.is_absolute() {

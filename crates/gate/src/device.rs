@@ -65,6 +65,21 @@ pub struct Around {
     pub interfaces: Option<Vec<&'static str>>,
 }
 
+impl Around {
+    /// No driver of any kernel touches the device; as `Surroundings::DRIVEN_BY_NOBODY`.
+    #[must_use]
+    pub const fn driven_by_nobody() -> Self {
+        Self {
+            driven: Known::No,
+            nvdimm_bound: Known::No,
+            decoder_committed: Known::No,
+            namespace_in_use: Known::No,
+            drivers: Subsystems::empty(),
+            interfaces: Some(Vec::new()),
+        }
+    }
+}
+
 /// What came back. `Debug` shows the length of the payload only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {

@@ -8,7 +8,7 @@
 //! *Not here*: Cedar policies (`fwgate-site`). Built in are only the owner of emulated devices and
 //! the default for everyone else.
 
-use fwgate_policy::{Class, Disclosure, Grants, Scope, SetAside, Site};
+use fwgate_policy::{Class, Disclosure, Grants, Scope, Site};
 
 use crate::caller::Caller;
 use crate::device::Identity;
@@ -77,11 +77,8 @@ impl SitePolicy for InProcess {
             return SiteAnswer {
                 site: Site::Permit,
                 grants: Grants {
-                    may_see: Disclosure::Secret,
-                    scope: Some(Scope::DebugWriteFull),
                     opaque: Some(question.scope.unwrap_or(Scope::DebugWriteFull)),
-                    named_action: true,
-                    set_aside: SetAside::empty(),
+                    ..Grants::EVERYTHING
                 },
                 rule: "owner of the emulated device".to_owned(),
             };
@@ -128,13 +125,7 @@ impl SitePolicy for DangerousPermitAll {
     fn ask(&self, _: &SiteQuestion<'_, '_>) -> SiteAnswer {
         SiteAnswer {
             site: Site::Permit,
-            grants: Grants {
-                may_see: Disclosure::Secret,
-                scope: Some(Scope::DebugWriteFull),
-                opaque: Some(Scope::DebugWriteFull),
-                named_action: true,
-                set_aside: SetAside::empty(),
-            },
+            grants: Grants::EVERYTHING,
             rule: "test policy".to_owned(),
         }
     }

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use common::{Scripted, request};
 use fwgate_gate::journal::Journal;
 use fwgate_gate::{Gate, Host, Message, SiteAnswer, SitePolicy, SiteQuestion};
-use fwgate_policy::{
-    Disclosure, Grants, Known, Lockdown, Path, PathKind, Scope, SetAside, Site, Subsystems,
-};
+use fwgate_policy::{Grants, Known, Lockdown, Path, PathKind, Site, Subsystems};
 
 /// Permits everything, but names no action.
 #[derive(Debug)]
@@ -20,13 +18,7 @@ struct NoNames {
 
 impl SitePolicy for NoNames {
     fn ask(&self, _: &SiteQuestion<'_, '_>) -> SiteAnswer {
-        let grants = Grants {
-            may_see: Disclosure::Secret,
-            scope: Some(Scope::DebugWriteFull),
-            opaque: Some(Scope::DebugWriteFull),
-            named_action: self.named_action,
-            set_aside: SetAside::empty(),
-        };
+        let grants = Grants { named_action: self.named_action, ..Grants::EVERYTHING };
         SiteAnswer { site: Site::Permit, grants, rule: "test".to_owned() }
     }
 }

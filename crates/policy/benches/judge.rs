@@ -10,8 +10,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use fwgate_policy::facts::{Facts, FeatureFacts, Reported, ReportedRow, Surroundings};
 use fwgate_policy::tables::Classes;
 use fwgate_policy::{
-    Capabilities, Command, Disclosure, Grants, Lockdown, Path, PathKind, Question, Route, Scope,
-    SetAside, Site, Standing, Tables, Verdict, judge,
+    Capabilities, Command, Grants, Lockdown, Path, PathKind, Question, Route, Site, Standing,
+    Tables, Verdict, judge,
 };
 
 /// A log of the size that real devices have: 31 standard rows and eight vendor ones.
@@ -34,13 +34,7 @@ fn standing() -> Standing {
         asked: None,
         capabilities: Capabilities { sys_admin: true, sys_rawio: true },
         site: Site::Permit,
-        grants: Grants {
-            may_see: Disclosure::Secret,
-            scope: Some(Scope::DebugWriteFull),
-            opaque: Some(Scope::DebugWriteFull),
-            named_action: true,
-            set_aside: SetAside::empty(),
-        },
+        grants: Grants::EVERYTHING,
         lockdown: Lockdown::None,
         path: Path { kind: PathKind::Fwctl, follows_background: true, admits_caller: true },
         over_budget: false,

@@ -95,6 +95,15 @@ impl Grants {
         named_action: false,
         set_aside: SetAside::empty(),
     };
+
+    /// All that lines and policies can give, but for setting a refusal aside.
+    pub const EVERYTHING: Self = Self {
+        may_see: Disclosure::Secret,
+        scope: Some(Scope::DebugWriteFull),
+        opaque: Some(Scope::DebugWriteFull),
+        named_action: true,
+        set_aside: SetAside::empty(),
+    };
 }
 
 /// A way to the firmware.

@@ -14,7 +14,7 @@ use fwgate_gate::{
     Message, Pace, Recorded, Reply, Request, SubmitError,
 };
 use fwgate_policy::tables::Classes;
-use fwgate_policy::{Known, Lockdown, Path, PathKind, Protocol, Scope, Subsystems};
+use fwgate_policy::{Lockdown, Path, PathKind, Protocol, Scope};
 
 /// Command Effects Log, in wire order.
 pub(crate) const CEL: [u8; 16] = [
@@ -71,14 +71,7 @@ impl Scripted {
             script: Box::new(|_, _| ok(&[7])),
             probe_delay: Duration::ZERO,
             background: Mutex::new(None),
-            around: Mutex::new(Around {
-                driven: Known::No,
-                nvdimm_bound: Known::No,
-                decoder_committed: Known::No,
-                namespace_in_use: Known::No,
-                drivers: Subsystems::empty(),
-                interfaces: Some(Vec::new()),
-            }),
+            around: Mutex::new(Around::driven_by_nobody()),
             paths: vec![Path {
                 kind: PathKind::Emulated,
                 follows_background: true,

@@ -8,7 +8,7 @@ use fwgate_gate::{
     SubmitError,
 };
 use fwgate_policy::tables::Classes;
-use fwgate_policy::{Known, Path, PathKind, Protocol, Subsystems};
+use fwgate_policy::{Path, PathKind, Protocol};
 
 use crate::tape::Tape;
 
@@ -129,14 +129,7 @@ impl Device for Hostile {
     }
 
     fn around(&self) -> Around {
-        Around {
-            driven: Known::No,
-            nvdimm_bound: Known::No,
-            decoder_committed: Known::No,
-            namespace_in_use: Known::No,
-            drivers: Subsystems::empty(),
-            interfaces: Some(Vec::new()),
-        }
+        Around::driven_by_nobody()
     }
 
     fn paths(&self) -> &[Path] {
