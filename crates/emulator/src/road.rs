@@ -12,13 +12,13 @@
 use std::path::Path as FsPath;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fwgate_gate::device::{Around, Background, Pace};
+use fwgate_gate::device::{Around, Background, Belief, NoPath, Pace};
 use fwgate_gate::{
-    Delivery, Device, Firmware, Generation, Identity, Kernel, KernelInterface, Message, Recorded,
-    Reply, Route, SubmitError, transfer,
+    Caller, Delivery, Device, Firmware, Generation, Identity, Kernel, KernelInterface, Message,
+    Recorded, Reply, Route, SubmitError, transfer,
 };
 use fwgate_policy::tables::Classes;
-use fwgate_policy::{Known, Path, PathKind, Protocol, Subsystems};
+use fwgate_policy::{Known, Lockdown, Path, PathKind, Protocol, Route as Judged, Subsystems};
 use fwgate_wire::cxl::ReturnCode;
 
 use crate::device::{Completed, TransportError};
@@ -32,8 +32,15 @@ pub const NAMES: [&str; 3] = ["cxl0", "cxl1", "nvme0"];
 
 /// The gate is the only path, follows background operations by a register, and belongs to the
 /// caller.
-const PATHS: [Path; 1] =
-    [Path { kind: PathKind::Emulated, follows_background: true, admits_caller: true }];
+const PATH: Path = Path { kind: PathKind::Emulated, follows_background: true, admits_caller: true };
+
+/// The path for a route. The emulated kernel lets everyone in at its interfaces.
+const fn path(route: Judged<'_>) -> Path {
+    match route {
+        Judged::Firmware => PATH,
+        Judged::Kernel(_) => Path { kind: PathKind::KernelInterface, ..PATH },
+    }
+}
 
 /// Opens an emulated device by its name without `emu:`. `None` where there is none of that name.
 ///
@@ -133,7 +140,7 @@ fn reply(completed: &Completed, payload: Vec<u8>) -> Reply {
         vendor_status: completed.vendor_status,
         payload,
         background: completed.background,
-        unverified: false,
+        belief: Belief::Told,
     }
 }
 
@@ -155,11 +162,16 @@ impl Device for CxlDevice {
             namespace_in_use: Known::No,
             drivers: if self.driven { Subsystems::CXL } else { Subsystems::empty() },
             interfaces: Some(self.interfaces.clone()),
+            lockdown: Lockdown::None,
         }
     }
 
-    fn paths(&self) -> &[Path] {
-        &PATHS
+    fn paths(&self, _: &Caller) -> Vec<Path> {
+        vec![PATH]
+    }
+
+    fn path(&self, route: Judged<'_>, _: &Message, _: &Caller) -> Result<Path, NoPath> {
+        Ok(path(route))
     }
 
     fn pace(&self) -> Pace {
@@ -219,9 +231,9 @@ impl Device for CxlDevice {
         Some(Background {
             opcode: view.status.opcode().0,
             // Seven bits on the wire.
-            percent: view.status.percent().min(100),
+            percent: Some(view.status.percent().min(100)),
             running: view.running,
-            return_code: view.status.return_code().0,
+            return_code: Some(view.status.return_code().0),
         })
     }
 }
@@ -264,6 +276,10 @@ impl KernelInterface for Interface {
 
     fn observe(&self) -> Generation {
         self.device.observe()
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::KeepsDeadline
     }
 
     fn run(&self, recorded: Recorded<Kernel>) -> Result<Reply, SubmitError> {
@@ -334,8 +350,12 @@ impl Device for NvmeDevice {
         Around::driven_by_nobody()
     }
 
-    fn paths(&self) -> &[Path] {
-        &PATHS
+    fn paths(&self, _: &Caller) -> Vec<Path> {
+        vec![PATH]
+    }
+
+    fn path(&self, route: Judged<'_>, _: &Message, _: &Caller) -> Result<Path, NoPath> {
+        Ok(path(route))
     }
 
     fn pace(&self) -> Pace {
@@ -364,7 +384,7 @@ impl Device for NvmeDevice {
             vendor_status: 0,
             payload: done.data,
             background: false,
-            unverified: false,
+            belief: Belief::Told,
         })
     }
 

@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 
 use fwgate_emulator::{CxlDevice, EmulatedCxl, Options};
 use fwgate_gate::journal::{self, Journal, Kind, Reader};
-use fwgate_gate::{Caller, Firmware, Gate, Host, InProcess, Message, Request};
-use fwgate_policy::Lockdown;
+use fwgate_gate::{Caller, Firmware, Gate, InProcess, Message, NoKernel, Request};
 
 const KILLS: usize = 200;
 const FOLDER: &str = "FWGATE_TEST_KILL_FOLDER";
@@ -28,7 +27,7 @@ fn send_all_the_while(folder: &Path) -> ! {
     let options = journal::Options::default().wait(Duration::from_secs(60));
     let journal = Journal::open(&folder.join("journal"), options).expect("the journal opens");
     let site = Arc::new(InProcess::owned_by(Caller::this_process().uid));
-    let gate = Gate::new(Arc::new(journal), site, Host { lockdown: Lockdown::None });
+    let gate = Gate::new(Arc::new(journal), site, Arc::new(NoKernel));
     let device = EmulatedCxl::open(&folder.join("devices"), Options::cxl0()).expect("a device");
     let opened = gate.open(CxlDevice::new(device)).expect("facts");
     let caller = Arc::new(Caller::this_process());

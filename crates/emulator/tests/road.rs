@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use core::ops::ControlFlow;
 use fwgate_emulator::{CxlDevice, EmulatedCxl, FaultPlan, ManualTime, Options, firmware};
 use fwgate_gate::journal::Journal;
 use fwgate_gate::{
-    Caller, Device, Failure, Firmware, Gate, Host, InProcess, Kernel, Message, Opened, Request,
+    Caller, Device, Failure, Firmware, Gate, InProcess, Kernel, Message, NoKernel, Opened, Request,
     Sent,
 };
-use fwgate_policy::{Lockdown, Scope};
+use fwgate_policy::Scope;
 
 fn gate() -> Gate {
     let owner = Caller::this_process().uid;
-    let host = Host { lockdown: Lockdown::None };
+    let host = Arc::new(NoKernel);
     Gate::new(Arc::new(Journal::in_memory()), Arc::new(InProcess::owned_by(owner)), host)
 }
 
@@ -129,14 +130,14 @@ fn a_background_operation_runs_to_its_end_or_is_said_to_run() {
     let sent = send(&gate, &opened, 0xC004, &[], None);
     let outcome = sent.outcome.unwrap();
     assert_eq!(outcome.record.status, "running");
-    assert_eq!(outcome.record.background.unwrap().percent, 0);
+    assert_eq!(outcome.record.background.unwrap().percent, Some(0));
     // Another one is refused by the device, not by the gate.
     let busy = send(&gate, &opened, 0xC004, &[], None).outcome.unwrap();
     assert_eq!((busy.failure, busy.record.return_code), (Some(Failure::Device), Some(6)));
     // It can be aborted.
     done(&gate, &opened, 0x0005, &[]);
     let ended = opened.background().unwrap();
-    assert_eq!((ended.running, ended.return_code), (false, 0x12));
+    assert_eq!((ended.running, ended.return_code), (false, Some(0x12)));
 }
 
 #[test]
@@ -184,13 +185,21 @@ fn on_a_driven_device_the_kernels_ground_is_redirected_to_its_interface() {
     let key = "cxl-poison-debugfs";
     let debugfs = interfaces.iter().find(|interface| interface.key() == key).unwrap();
     let route = Kernel { interface: "cxl-poison-debugfs" };
-    let sent = gate.run(&opened, debugfs.as_ref(), request(route, 0x4301, &inject, None)).unwrap();
+    let sent = gate
+        .run(&opened, debugfs, request(route, 0x4301, &inject, None), &mut |_| {
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(sent.explanation.verdict, "allow", "{:?}", sent.explanation.reasons);
     assert_eq!(sent.explanation.path, Some("kernel-interface"));
     assert_eq!(sent.outcome.unwrap().record.status, "done");
     // A record made out for one interface does not open another.
     let scrub = interfaces.iter().find(|interface| interface.key() == "edac-scrub").unwrap();
-    let sent = gate.run(&opened, scrub.as_ref(), request(route, 0x4301, &inject, None)).unwrap();
+    let sent = gate
+        .run(&opened, scrub, request(route, 0x4301, &inject, None), &mut |_| {
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(sent.outcome.unwrap().record.status, "failed");
     // Opaque commands of the same device are nobody's ground but the driver's, which agreed.
     done(&gate, &opened, 0xC000, &[]);

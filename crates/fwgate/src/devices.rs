@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 
 use fwgate_emulator::{FaultPlan, NAMES};
 use fwgate_gate::journal::{Journal, Options};
-use fwgate_gate::{Device, Gate, Host, InProcess, KnownLogs, Opened};
-use fwgate_policy::Lockdown;
+use fwgate_gate::{Device, Gate, InProcess, KnownLogs, NoKernel, Opened};
 
 use crate::error::{CliError, shown};
 use crate::exit::Exit;
@@ -107,8 +106,8 @@ impl Session {
         }
         let options = Options::default().wait(left());
         let journal = Arc::new(Journal::open(&state.journal(), options)?);
-        // Only devices in software are within reach, and they know no lockdown of the host.
-        let host = Host { lockdown: Lockdown::None };
+        // Only devices in software are within reach, and there is no kernel to taint.
+        let host = Arc::new(NoKernel);
         let gate = Gate::new(journal, Arc::new(InProcess::owned_by(owner)), host)
             .remembering(KnownLogs::new(state.known_logs()));
         let names = sorted.into_iter().map(str::to_owned).collect();

@@ -229,6 +229,7 @@ impl From<GateError> for CliError {
                     ProbeCause::Submit(SubmitError::Transport { .. }) => {
                         (Exit::Transport, "transport")
                     }
+                    ProbeCause::NoPath(_) => (Exit::Refused, "no-path"),
                     ProbeCause::ReturnCode(_) => (Exit::Device, "device-error"),
                     ProbeCause::Format(_) | ProbeCause::Contradiction(_) => {
                         (Exit::Device, "device-nonsense")

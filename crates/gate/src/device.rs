@@ -10,11 +10,12 @@ use core::time::Duration;
 
 use fwgate_policy::subsystem::Subsystems;
 use fwgate_policy::tables::Classes;
-use fwgate_policy::{Known, Path, Protocol};
+use fwgate_policy::{Known, Lockdown, Path, Protocol, Route};
 use serde::Serialize;
 
+use crate::caller::Caller;
 use crate::permit::Recorded;
-use crate::request::{Firmware, Kernel};
+use crate::request::{Firmware, Kernel, Message};
 
 /// What marks one opening of one device. Facts are bound to it.
 ///
@@ -63,6 +64,9 @@ pub struct Around {
     pub drivers: Subsystems,
     /// Keys of the kernel interfaces that are there; `None` if that could not be found out.
     pub interfaces: Option<Vec<&'static str>>,
+    /// The kernel's lockdown level; integrity where it cannot be read. None for a device in
+    /// software, which no kernel keeps from anyone.
+    pub lockdown: Lockdown,
 }
 
 impl Around {
@@ -76,6 +80,7 @@ impl Around {
             namespace_in_use: Known::No,
             drivers: Subsystems::empty(),
             interfaces: Some(Vec::new()),
+            lockdown: Lockdown::None,
         }
     }
 }
@@ -91,8 +96,21 @@ pub struct Reply {
     pub payload: Vec<u8>,
     /// Whether the device says that the operation goes on in the background.
     pub background: bool,
-    /// Whether the path hides transport failures, so that success is not yet believed.
-    pub unverified: bool,
+    /// How far success can be believed.
+    pub belief: Belief,
+}
+
+/// How far a path's word of success can be believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Belief {
+    /// The device itself said so.
+    Told,
+    /// The path hides transport failures: nothing is known yet.
+    Unverified,
+    /// It was read back, and is there.
+    ReadBack,
+    /// It was read back, and something else is there, or it could not be read.
+    ReadsOtherwise,
 }
 
 impl fmt::Debug for Reply {
@@ -102,7 +120,7 @@ impl fmt::Debug for Reply {
             .field("vendor_status", &self.vendor_status)
             .field("payload", &format_args!("{} bytes", self.payload.len()))
             .field("background", &self.background)
-            .field("unverified", &self.unverified)
+            .field("belief", &self.belief)
             .finish()
     }
 }
@@ -146,6 +164,15 @@ impl fmt::Display for SubmitError {
     }
 }
 
+/// No path of the machine carries a command to this device.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NoPath {
+    /// Why: what each path lacks.
+    pub why: String,
+    /// The smallest change that would make one, and whose it is; `None` where there is none.
+    pub fix: Option<String>,
+}
+
 /// How long [`Device::submit`] may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pace {
@@ -160,12 +187,12 @@ pub enum Pace {
 pub struct Background {
     /// Opcode that started it.
     pub opcode: u16,
-    /// 0 to 100.
-    pub percent: u8,
+    /// 0 to 100; `None` where that cannot be told.
+    pub percent: Option<u8>,
     /// Whether it still runs.
     pub running: bool,
-    /// Its final return code, once it does not.
-    pub return_code: u16,
+    /// Its final return code, once it does not run; `None` where nobody says how it ended.
+    pub return_code: Option<u16>,
 }
 
 /// A device that the gate can send to.
@@ -184,8 +211,17 @@ pub trait Device: Send + Sync {
     /// again before it sends, and sends nothing where the two differ.
     fn around(&self) -> Around;
 
-    /// The paths to its firmware, best first.
-    fn paths(&self) -> &[Path];
+    /// The paths to its firmware that are there, best first, for people to see.
+    fn paths(&self, caller: &Caller) -> Vec<Path>;
+
+    /// The first of its paths that can carry this command by this route, and whether the kernel
+    /// itself would let this caller in there. Sends nothing. The answer holds as long as
+    /// [`observe`](Self::observe) and [`around`](Self::around) answer the same.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPath`] where none can.
+    fn path(&self, route: Route<'_>, message: &Message, caller: &Caller) -> Result<Path, NoPath>;
 
     /// How long a submit may take.
     fn pace(&self) -> Pace;
@@ -195,8 +231,8 @@ pub trait Device: Send + Sync {
 
     /// Sends one recorded command and waits for the reply, at most until its deadline where
     /// [`pace`](Self::pace) says so. Must open the record with [`Recorded::release`], which refuses
-    /// where the generation no longer fits, and must refuse a message in a language that the device
-    /// does not speak.
+    /// where the generation no longer fits, must take the path that the delivery names and no other,
+    /// and must refuse a message in a language that the device does not speak.
     ///
     /// # Errors
     ///
@@ -216,14 +252,33 @@ pub trait KernelInterface: Send + Sync {
     /// What marks the device now. Sends nothing.
     fn observe(&self) -> Generation;
 
+    /// How long [`run`](Self::run) may take.
+    fn pace(&self) -> Pace;
+
     /// Does by the kernel's interface what the command asks for; the gate gives it only what was
     /// made out for this [`key`](Self::key). Must open the record with [`Recorded::release`], against
-    /// the generation of its own device, and return by the deadline.
+    /// the generation of its own device.
     ///
     /// # Errors
     ///
     /// [`SubmitError`]: nothing done, or no answer.
     fn run(&self, recorded: Recorded<Kernel>) -> Result<Reply, SubmitError>;
+
+    /// The long operation that [`run`](Self::run) began, looked at without sending a command;
+    /// `None` where the kernel does not tell.
+    fn background(&self) -> Option<Background> {
+        None
+    }
+
+    /// Asks the kernel to end that operation early. It may go on all the same: only
+    /// [`background`](Self::background) tells.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be asked to.
+    fn abort(&self) -> Result<(), String> {
+        Err("the kernel has no way to end this early".to_owned())
+    }
 }
 
 /// The longest that anything waits for a device, unless the caller says otherwise.

@@ -10,8 +10,11 @@ use fwgate_policy::{
 };
 use serde::Serialize;
 
+use crate::device::NoPath;
 use crate::names;
+use crate::outcome::MAX_ERROR;
 use crate::request::Message;
+use crate::text::line;
 
 /// One reason, ready to print.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -85,6 +88,17 @@ impl Explanation {
             if let Some(fix) = &mut self.fix {
                 fix.push_str(&format!("; this caller is refused there too (`{code}`)"));
             }
+        }
+    }
+
+    /// Says why no path carries the command, where that is so.
+    pub(crate) fn say_of_the_path(&mut self, missing: &NoPath) {
+        let code = Code::NoPath.name();
+        if let Some(reason) = self.reasons.iter_mut().find(|reason| reason.code == code) {
+            reason.detail = line(&missing.why, MAX_ERROR);
+        }
+        if self.headline() == code {
+            self.fix = missing.fix.as_deref().map(|fix| line(fix, MAX_ERROR));
         }
     }
 
@@ -265,6 +279,7 @@ fn sentence(reason: &Reason<'_>, command: &str, judgement: &Judgement<'_>) -> St
         (Code::SiteForbid, _) => "site policy forbids it".to_owned(),
         (Code::SiteNoPermit, _) => "no site policy permits it".to_owned(),
         (Code::SiteError, _) => "site policy could not be evaluated, which counts as no".to_owned(),
+        (Code::NoPath, _) => "no path of this machine carries it to the device".to_owned(),
         (Code::NoFollow, _) => {
             "it goes on in the background and this path cannot follow it".to_owned()
         }

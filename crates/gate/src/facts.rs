@@ -217,6 +217,7 @@ impl DeviceFacts {
                 Protocol::NvmeAdmin | Protocol::NvmeIo => fwgate_policy::Subsystems::NVME,
             },
             interfaces: None,
+            lockdown: fwgate_policy::Lockdown::None,
         };
         let readings = Readings { log, io_log, ..Readings::default() };
         Self::new(identity, generation, around, readings, tables)

@@ -12,14 +12,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fwgate_policy::{
-    Judgement, Lockdown, Path, PathKind, Question, Standing, Tables, Verdict, classify, judge,
-};
+use fwgate_policy::{Judgement, Path, Question, Standing, Tables, Verdict, classify, judge};
 use serde::Serialize;
 
-use crate::device::{Background, Device};
+use crate::device::{Background, Device, NoPath};
 use crate::explain::Explanation;
 use crate::facts::DeviceFacts;
+use crate::host::HostKernel;
 use crate::journal::{Durability, Journal, JournalError, Kind};
 use crate::known::KnownLogs;
 use crate::permit::{Permit, Terms};
@@ -83,13 +82,6 @@ impl From<JournalError> for GateError {
     }
 }
 
-/// What is known of the host.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Host {
-    /// Lockdown level; unreadable counts as integrity.
-    pub lockdown: Lockdown,
-}
-
 /// The gate.
 pub struct Gate {
     /// Which gate of this process it is.
@@ -97,14 +89,14 @@ pub struct Gate {
     pub(crate) tables: Tables<'static>,
     pub(crate) journal: Arc<Journal>,
     site: Arc<dyn SitePolicy>,
-    host: Host,
+    pub(crate) host: Arc<dyn HostKernel>,
     pub(crate) known: Option<KnownLogs>,
     slots: Mutex<HashMap<String, Slot>>,
 }
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").field("host", &self.host).finish_non_exhaustive()
+        f.debug_struct("Gate").field("number", &self.number).finish_non_exhaustive()
     }
 }
 
@@ -176,7 +168,11 @@ pub struct Decided<R: Route> {
 impl Gate {
     /// A gate over a journal, a site policy and compiled-in tables.
     #[must_use]
-    pub fn new(journal: Arc<Journal>, site: Arc<dyn SitePolicy>, host: Host) -> Self {
+    pub fn new(
+        journal: Arc<Journal>,
+        site: Arc<dyn SitePolicy>,
+        host: Arc<dyn HostKernel>,
+    ) -> Self {
         Self {
             number: GATES.fetch_add(1, Ordering::Relaxed),
             tables: Tables::BUILTIN,
@@ -295,7 +291,8 @@ impl Gate {
                 class: &class,
                 scope: request.scope,
             });
-            let standing = self.standing(opened, request, &answer);
+            let way = opened.device.path(request.route.as_judged(), message, &request.caller);
+            let standing = standing(opened, request, &answer, &way);
             let route = request.route.as_judged();
             let judgement = judge(&Question {
                 command: message.command(),
@@ -306,19 +303,20 @@ impl Gate {
             });
             let name = &opened.record.name;
             let mut explanation = Explanation::of(&judgement, name, message, route, &standing);
+            if let Err(no_path) = &way {
+                explanation.say_of_the_path(no_path);
+            }
             if let Some(key) = explanation.interface_key {
                 // Who is shown another way is told if that way is closed as well.
-                let kernel = Path {
-                    kind: PathKind::KernelInterface,
-                    follows_background: true,
-                    ..standing.path
-                };
+                let route = fwgate_policy::Route::Kernel(key);
+                let kernel = opened.device.path(route, message, &request.caller);
+                let path = kernel.unwrap_or(Path::NONE);
                 let there = judge(&Question {
                     command: message.command(),
-                    route: fwgate_policy::Route::Kernel(key),
+                    route,
                     facts: policy_facts,
                     tables: &self.tables,
-                    standing: &Standing { path: kernel, ..standing },
+                    standing: &Standing { path, ..standing },
                 });
                 explanation.say_of_the_other_way(&there);
             }
@@ -339,7 +337,7 @@ impl Gate {
             };
             let body =
                 serde_json::to_vec(&body).map_err(|error| GateError::Record(error.to_string()))?;
-            let terms = terms(&judgement, facts);
+            let terms = terms(&judgement, facts, standing.path);
             Ok((Remembered::new(asked, terms, explanation, command, body.into()), keep))
         })
     }
@@ -359,34 +357,27 @@ impl Gate {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.entry(name.to_owned()).or_default().clone()
     }
+}
 
-    fn standing<R: Route>(
-        &self,
-        opened: &Opened,
-        request: &Request<R>,
-        answer: &SiteAnswer,
-    ) -> Standing {
-        let path = opened.device.paths().first().copied().unwrap_or(Path {
-            kind: PathKind::Emulated,
-            follows_background: false,
-            admits_caller: false,
-        });
-        // Emulated devices know no lockdown but the one they are told of.
-        let lockdown = if opened.record.emulated { Lockdown::None } else { self.host.lockdown };
-        Standing {
-            asked: request.scope,
-            capabilities: request.caller.capabilities,
-            site: answer.site,
-            grants: answer.grants,
-            lockdown,
-            path,
-            over_budget: false,
-        }
+fn standing<R: Route>(
+    opened: &Opened,
+    request: &Request<R>,
+    answer: &SiteAnswer,
+    way: &Result<Path, NoPath>,
+) -> Standing {
+    Standing {
+        asked: request.scope,
+        capabilities: request.caller.capabilities,
+        site: answer.site,
+        grants: answer.grants,
+        lockdown: opened.facts.around().lockdown,
+        path: way.as_ref().copied().unwrap_or(Path::NONE),
+        over_budget: false,
     }
 }
 
 /// What a permit rests on; `None` unless the judgement allows.
-fn terms(judgement: &Judgement<'_>, facts: &DeviceFacts) -> Option<Terms> {
+fn terms(judgement: &Judgement<'_>, facts: &DeviceFacts, path: Path) -> Option<Terms> {
     let (Verdict::Allow(obligations), Some(granted)) = (judgement.verdict, judgement.granted)
     else {
         return None;
@@ -395,6 +386,7 @@ fn terms(judgement: &Judgement<'_>, facts: &DeviceFacts) -> Option<Terms> {
         generation: Arc::clone(facts.generation()),
         obligations,
         granted,
+        path,
         sourced_read: !obligations.durable,
     })
 }

@@ -30,6 +30,7 @@ pub mod device;
 pub mod explain;
 pub mod facts;
 pub mod gate;
+pub mod host;
 pub mod journal;
 pub mod known;
 pub mod names;
@@ -37,6 +38,7 @@ mod opening;
 pub mod outcome;
 pub mod permit;
 pub mod probe;
+mod read_back;
 pub mod record;
 pub mod request;
 mod sending;
@@ -48,11 +50,13 @@ mod verdicts;
 
 pub use caller::Caller;
 pub use device::{
-    Around, Background, Device, Generation, Identity, KernelInterface, Pace, Reply, SubmitError,
+    Around, Background, Belief, Device, Generation, Identity, KernelInterface, NoPath, Pace, Reply,
+    SubmitError,
 };
 pub use explain::{Explanation, ReasonText};
 pub use facts::{DeviceFacts, Readings};
-pub use gate::{Decided, Decision, Gate, GateError, Host, Opened};
+pub use gate::{Decided, Decision, Gate, GateError, Opened};
+pub use host::{HostKernel, NoKernel};
 pub use known::KnownLogs;
 pub use outcome::{Failure, Outcome, Sent};
 pub use permit::{Delivery, Permit, Recorded};

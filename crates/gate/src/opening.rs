@@ -13,6 +13,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use fwgate_policy::Route;
+
 use crate::caller::Caller;
 use crate::device::{DEFAULT_DEADLINE, Device, Generation, Pace, SubmitError};
 use crate::facts::{DeviceFacts, Readings};
@@ -22,6 +24,7 @@ use crate::outcome::MAX_ERROR;
 use crate::permit::Recorded;
 use crate::probe::{self, Probe, ProbeCause, ProbeError};
 use crate::record::{DeviceRecord, FactsBody, ProbeBody};
+use crate::request::Firmware;
 use crate::sending::{left, told_by};
 use crate::slot::Held;
 use crate::text;
@@ -60,6 +63,7 @@ impl Gate {
             device: &text::line(&device.identity().name, MAX_ERROR),
             opened: &text::line(&generation.opened, MAX_ERROR),
             changes: generation.changes,
+            reads_back: None,
         };
         let record = self.append(Kind::Probe, &body, Durability::Grouped)?;
         let mut reading = Reading {
@@ -149,8 +153,7 @@ impl Reading {
             if left(self.until).is_some_and(|left| left.is_zero()) {
                 return Err(fail(out_of_time(false)));
             }
-            let recorded =
-                Recorded::probe(probe, &self.generation, &self.caller, self.record, self.until);
+            let recorded = self.recorded(probe)?;
             let submitted = self.device.submit(recorded);
             let reply = submitted.map_err(|error| fail(ProbeCause::Submit(error)))?;
             match reply.return_code {
@@ -158,6 +161,15 @@ impl Reading {
                 code => Err(fail(ProbeCause::ReturnCode(code))),
             }
         })
+    }
+
+    /// A probe by the device's own path for it.
+    fn recorded(&self, probe: Probe) -> Result<Recorded<Firmware>, ProbeError> {
+        let path = self.device.path(Route::Firmware, &probe.message(), &self.caller);
+        let path =
+            path.map_err(|missing| ProbeError { probe, cause: ProbeCause::NoPath(missing.why) })?;
+        let (generation, caller) = (&self.generation, &self.caller);
+        Ok(Recorded::probe(probe, generation, caller, path, self.record, self.until))
     }
 
     /// The same in a thread of its own, for a device that may outlast the deadline; it holds the

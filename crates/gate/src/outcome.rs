@@ -16,7 +16,7 @@ use std::time::Instant;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::device::{Background, Reply, SubmitError};
+use crate::device::{Background, Belief, Reply, SubmitError};
 use crate::explain::Explanation;
 use crate::record::{CommandRecord, OutcomeRecord};
 use crate::text;
@@ -102,16 +102,18 @@ impl Outcome {
         };
         let (record, reply) = match result {
             Ok(reply) => {
-                let status = match (reply.return_code, reply.unverified) {
+                let status = match (reply.return_code, reply.belief) {
                     _ if reply.background => "running",
-                    (0, false) => "done",
-                    (0, true) => "unverified",
+                    (0, Belief::Told | Belief::ReadBack) => "done",
+                    (0, Belief::Unverified | Belief::ReadsOtherwise) => "unverified",
                     _ => "failed",
                 };
+                let otherwise = (status == "unverified").then(|| unverified(reply.belief));
                 let record = OutcomeRecord {
                     return_code: Some(reply.return_code),
                     vendor_status: (reply.vendor_status != 0).then_some(reply.vendor_status),
                     reply_length: reply.payload.len(),
+                    error: otherwise.map(str::to_owned),
                     ..blank(status, started)
                 };
                 (record, reply.payload)
@@ -138,10 +140,14 @@ impl Outcome {
         self.record.duration_us = micros(started);
         match followed {
             Followed::Ended(last) => {
-                let failed = last.return_code != 0;
+                let failed = last.return_code.is_some_and(|code| code != 0);
                 self.record.background = Some(last);
-                self.record.return_code = Some(last.return_code);
-                self.record.status = if failed { "failed" } else { "done" };
+                self.record.return_code = last.return_code;
+                self.record.status = match last.return_code {
+                    Some(0) => "done",
+                    Some(_) => "failed",
+                    None => "unverified",
+                };
                 self.failure = failed.then_some(Failure::Device);
             }
             Followed::Runs(last) => self.record.background = last,
@@ -152,6 +158,14 @@ impl Outcome {
                 self.failure = Some(Failure::Transport);
             }
         }
+    }
+}
+
+/// Why success is not believed.
+const fn unverified(belief: Belief) -> &'static str {
+    match belief {
+        Belief::ReadsOtherwise => "read back, and what was set is not there, or cannot be read",
+        _ => "this path says success even where the command did not reach the device",
     }
 }
 
@@ -168,6 +182,7 @@ fn blank(status: &'static str, started: Instant) -> OutcomeRecord {
         reply_length: 0,
         error: None,
         background: None,
+        tainted: None,
         duration_us: micros(started),
     }
 }

@@ -15,7 +15,7 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fwgate_policy::{Obligations, Scope};
+use fwgate_policy::{Obligations, Path, Scope};
 
 use crate::caller::Caller;
 use crate::device::{Generation, SubmitError};
@@ -36,6 +36,7 @@ pub(crate) struct Terms {
     pub(crate) generation: Arc<Generation>,
     pub(crate) obligations: Obligations,
     pub(crate) granted: Scope,
+    pub(crate) path: Path,
     /// Whether it is a sourced read, which facts that went stale do not void.
     pub(crate) sourced_read: bool,
 }
@@ -56,6 +57,12 @@ impl<R: Route> Permit<R> {
     #[must_use]
     pub const fn obligations(&self) -> Obligations {
         self.terms.obligations
+    }
+
+    /// The path that was judged.
+    #[must_use]
+    pub const fn path(&self) -> Path {
+        self.terms.path
     }
 
     /// The permit, now that the journal holds it under this number, good until then.
@@ -80,6 +87,7 @@ impl Recorded<Firmware> {
         probe: Probe,
         generation: &Arc<Generation>,
         caller: &Arc<Caller>,
+        path: Path,
         record: u64,
         until: Option<Instant>,
     ) -> Self {
@@ -87,6 +95,7 @@ impl Recorded<Firmware> {
             generation: Arc::clone(generation),
             obligations: Obligations { taint: false, durable: false, read_back: false },
             granted: Scope::Configuration,
+            path,
             sourced_read: false,
         };
         let request = Request {
@@ -111,6 +120,8 @@ pub struct Delivery<R: Route> {
     pub message: Message,
     /// The scope to send them with.
     pub scope: Scope,
+    /// The path that was judged; no other may be taken.
+    pub path: Path,
     /// The journal's number of the decision.
     pub record: u64,
     /// When the gate stops waiting.
@@ -154,6 +165,7 @@ impl<R: Route> Recorded<R> {
             route: self.request.route,
             message: self.request.message,
             scope: self.terms.granted,
+            path: self.terms.path,
             record: self.record,
             until: self.until,
         })

@@ -17,11 +17,14 @@ use core::fmt;
 use fwgate_policy::{FeatureFacts, Protocol, ReportedRow};
 use fwgate_wire::FormatError;
 use fwgate_wire::cxl::cel::CommandEffectsLog;
-use fwgate_wire::cxl::features::{GetSupportedFeaturesRequest, SupportedFeatures};
+use fwgate_wire::cxl::features::{
+    GetFeatureRequest, GetSupportedFeaturesRequest, SupportedFeatures,
+};
 use fwgate_wire::cxl::firmware::FirmwareInfo;
 use fwgate_wire::cxl::identify::IdentifyMemoryDeviceResponse;
 use fwgate_wire::cxl::logs::{GetLogRequest, SupportedLogs, log_uuid};
 use fwgate_wire::nvme::effects_log::EffectsLog;
+use uuid::Uuid;
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::device::{Device, SubmitError};
@@ -58,6 +61,15 @@ pub enum Probe {
         /// Bytes of reply.
         count: u32,
     },
+    /// CXL 0501h: the current value of a feature that was just set.
+    ReadBack {
+        /// Which feature.
+        uuid: [u8; 16],
+        /// First byte.
+        offset: u16,
+        /// Bytes.
+        count: u16,
+    },
     /// NVMe 06h, CNS 01h.
     NvmeIdentifyController,
     /// NVMe 02h, LID 05h, only where Identify claims it.
@@ -74,6 +86,7 @@ impl Probe {
             Self::Identify => "identify",
             Self::FirmwareInfo => "firmware info",
             Self::Features { .. } => "supported features",
+            Self::ReadBack { .. } => "feature as it is now",
             Self::NvmeIdentifyController => "identify controller",
             Self::NvmeEffectsLog => "commands supported and effects log",
         }
@@ -100,6 +113,10 @@ impl Probe {
             Self::Features { start, count } => {
                 cxl(0x0500, GetSupportedFeaturesRequest::new(count, start).as_bytes())
             }
+            Self::ReadBack { uuid, offset, count } => {
+                let request = GetFeatureRequest::new(Uuid::from_bytes(uuid), offset, count, 0);
+                cxl(0x0501, request.as_bytes())
+            }
             Self::NvmeIdentifyController => nvme_read(0x06, 0, 0x01, 4096),
             // LID 05h; NUMDL, zero-based dwords, in bits 31:16.
             Self::NvmeEffectsLog => nvme_read(0x02, NSID_ALL, 0x03FF_0005, 4096),
@@ -119,6 +136,8 @@ pub struct ProbeError {
 /// Why a probe failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ProbeCause {
+    /// No path of the machine carries it.
+    NoPath(String),
     /// No reply.
     Submit(SubmitError),
     /// The device answered with an error.
@@ -133,6 +152,7 @@ impl fmt::Display for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot read the device's {}: ", self.probe.name())?;
         match &self.cause {
+            ProbeCause::NoPath(why) => write!(f, "no path carries it: {why}"),
             ProbeCause::Submit(error) => write!(f, "{error}"),
             ProbeCause::ReturnCode(code) => write!(f, "the device answered {code:#06X}"),
             ProbeCause::Format(error) => write!(f, "{error}"),
@@ -181,22 +201,35 @@ fn read_cxl(limit: usize, send: &mut Send<'_>) -> Result<Readings, ProbeError> {
     let reply = send(Probe::Identify)?;
     let identity = IdentifyMemoryDeviceResponse::parse(&reply).map_err(format(Probe::Identify))?;
     let mut firmware = identity.identity().firmware_revision().to_vec();
-    if lists(0x0200) {
-        let reply = send(Probe::FirmwareInfo)?;
-        let Ok((info, _)) = FirmwareInfo::ref_from_prefix(&reply) else {
-            let (need, have) = (size_of::<FirmwareInfo>(), reply.len());
-            let what = format!("at least {need} bytes expected, {have} came");
-            let cause = ProbeCause::Contradiction(what);
-            return Err(ProbeError { probe: Probe::FirmwareInfo, cause });
-        };
-        // A device that names no active slot has what Identify says.
-        if let Some(active) = info.revision(info.active_slot()) {
-            firmware = active.to_vec();
-        }
+    let active = if lists(0x0200) { reachable(active_firmware(send))?.flatten() } else { None };
+    if let Some(active) = active {
+        firmware = active;
     }
-    let features =
-        if lists(0x0500) && lists(0x0501) { Some(read_features(limit, send)?) } else { None };
+    let listed = lists(0x0500) && lists(0x0501);
+    let features = if listed { reachable(read_features(limit, send))? } else { None };
     Ok(Readings { firmware, serial: None, log, io_log: Vec::new(), features, logs: Some(logs) })
+}
+
+/// What was read, or `None` where this machine has no path for the read; the device's facts can do
+/// without it then.
+fn reachable<T>(read: Result<T, ProbeError>) -> Result<Option<T>, ProbeError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(ProbeError { cause: ProbeCause::NoPath(_), .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The active slot's revision; a device that names no active slot has what Identify says.
+fn active_firmware(send: &mut Send<'_>) -> Result<Option<Vec<u8>>, ProbeError> {
+    let reply = send(Probe::FirmwareInfo)?;
+    let Ok((info, _)) = FirmwareInfo::ref_from_prefix(&reply) else {
+        let (need, have) = (size_of::<FirmwareInfo>(), reply.len());
+        let what = format!("at least {need} bytes expected, {have} came");
+        let cause = ProbeCause::Contradiction(what);
+        return Err(ProbeError { probe: Probe::FirmwareInfo, cause });
+    };
+    Ok(info.revision(info.active_slot()).map(<[u8]>::to_vec))
 }
 
 fn read_log(size: u32, limit: usize, send: &mut Send<'_>) -> Result<Vec<u8>, ProbeError> {

@@ -191,6 +191,9 @@ pub struct OutcomeRecord {
     /// The background operation, if it started one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background: Option<Background>,
+    /// Whether the kernel was seen to be tainted afterwards, where the command asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tainted: Option<bool>,
     /// From the send to the answer, in microseconds.
     pub duration_us: u64,
 }
@@ -202,6 +205,9 @@ pub(crate) struct ProbeBody<'r> {
     pub(crate) device: &'r str,
     pub(crate) opened: &'r str,
     pub(crate) changes: u64,
+    /// The decision whose effect is read back; `None` where facts are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reads_back: Option<u64>,
 }
 
 /// Body of the `outcome` of a probe.

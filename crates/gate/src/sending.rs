@@ -12,19 +12,23 @@
 //! *Not here*: judging (`gate`), how a device is reached (implementors of
 //! [`Device`](crate::Device)).
 
+use core::ops::ControlFlow;
 use core::time::Duration;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Instant;
 
-use crate::device::{Background, Device, KernelInterface, Pace, Reply, SubmitError};
+use crate::device::{Background, KernelInterface, Pace, Reply, SubmitError};
 use crate::gate::{Decided, Decision, Gate, GateError, Opened};
+use crate::host::HostKernel;
 use crate::journal::{Durability, Journal, Kind};
-use crate::outcome::{Followed, Outcome, Sent, failed};
-use crate::permit::{Permit, Recorded};
+use crate::outcome::{Followed, MAX_ERROR, Outcome, Sent, failed};
+use crate::permit::Permit;
+use crate::read_back::ReadBack;
 use crate::record::OutcomeRecord;
 use crate::request::{Firmware, Kernel, Request, Route};
 use crate::slot::{Busy, Held};
+use crate::text;
 
 /// How often a background operation is looked at.
 const BACKGROUND_PERIOD: Duration = Duration::from_millis(20);
@@ -36,6 +40,29 @@ struct Began {
     number: u64,
     /// What it looked like before anyone else's command.
     first: Option<Background>,
+}
+
+/// How a background operation is looked at.
+type Look = dyn Fn() -> Option<Background> + Send + Sync;
+/// How it is asked to end early.
+type Abort = dyn Fn() -> Result<(), String> + Send + Sync;
+
+/// A recorded command on its way, whatever its route.
+struct Carry {
+    pace: Pace,
+    send: Box<dyn FnOnce() -> Result<Reply, SubmitError> + Send>,
+    look: Arc<Look>,
+    abort: Arc<Abort>,
+    /// The kernel, where it has to be tainted afterwards.
+    taint: Option<Arc<dyn HostKernel>>,
+}
+
+/// Whose command it is, its record, and when the gate stops waiting.
+#[derive(Clone, Copy)]
+struct Ends {
+    record: u64,
+    caller: u32,
+    until: Option<Instant>,
 }
 
 /// What a command came back with.
@@ -81,23 +108,45 @@ impl Gate {
         let caller = permit.request().caller.uid;
         let holder = format!("{} by uid {caller}", command.opcode);
         let held = self.turn(opened, &permit, record, &holder, until)?;
-        let started = Instant::now();
+        let taint = permit.obligations().taint;
+        let read_back = permit.obligations().read_back;
+        let read_back = read_back
+            .then(|| ReadBack::of(&permit.request().message, &opened.facts, &self.journal, until))
+            .flatten();
         let recorded = permit.recorded(record, until);
-        let came = match unchanged(opened) {
-            Ok(()) => self.submit(opened, recorded, held, until),
-            Err(error) => Ok((Err(error), None)),
+        let device = &opened.device;
+        let carry = Carry {
+            pace: device.pace(),
+            send: {
+                let device = Arc::clone(device);
+                Box::new(move || {
+                    let mut reply = device.submit(recorded)?;
+                    if let Some(read_back) = read_back {
+                        read_back.settle(device.as_ref(), record, &mut reply);
+                    }
+                    Ok(reply)
+                })
+            },
+            look: {
+                let device = Arc::clone(device);
+                Arc::new(move || device.background())
+            },
+            abort: Arc::new(|| Err("this path cannot end it early".to_owned())),
+            taint: taint.then(|| Arc::clone(&self.host)),
         };
-        let outcome = match came {
-            Ok(came) => {
-                let follow = Follow { opened, caller, until };
-                self.outcome(&follow, came, started, record, progress)
-            }
-            Err(late) => late,
+        let mut progress = |now| {
+            progress(now);
+            ControlFlow::Continue(())
         };
+        let outcome =
+            self.carry(opened, carry, held, Ends { record, caller, until }, &mut progress);
         Ok(Sent { explanation, command, outcome: Some(outcome), record })
     }
 
     /// Judges, records, and does by the kernel's own interface what is allowed.
+    ///
+    /// `progress` is told of a long operation that the command began, now and then; where it breaks
+    /// off, the kernel is asked to end the operation early.
     ///
     /// # Errors
     ///
@@ -105,8 +154,9 @@ impl Gate {
     pub fn run(
         &self,
         opened: &Opened,
-        interface: &dyn KernelInterface,
+        interface: &Arc<dyn KernelInterface>,
         request: Request<Kernel>,
+        progress: &mut dyn FnMut(Background) -> ControlFlow<()>,
     ) -> Result<Sent, GateError> {
         let until = Instant::now().checked_add(request.deadline);
         let decided = self.decide(opened, request)?;
@@ -118,12 +168,26 @@ impl Gate {
         let caller = permit.request().caller.uid;
         let holder = format!("{} by uid {caller}, `{}`", command.opcode, interface.key());
         let held = self.turn(opened, &permit, record, &holder, until)?;
-        let started = Instant::now();
-        let ready = made_out_for(interface, &permit).and_then(|()| unchanged(opened));
-        let result = ready.and_then(|()| interface.run(permit.recorded(record, until)));
-        let came = came(opened.device.as_ref(), result, held);
-        let follow = Follow { opened, caller, until };
-        let outcome = self.outcome(&follow, came, started, record, &mut |_| {});
+        let ready = made_out_for(interface.as_ref(), &permit);
+        let recorded = permit.recorded(record, until);
+        let carry = Carry {
+            pace: interface.pace(),
+            send: {
+                let interface = Arc::clone(interface);
+                Box::new(move || ready.and_then(|()| interface.run(recorded)))
+            },
+            look: {
+                // An emulated kernel's operation is its device's own.
+                let (interface, device) = (Arc::clone(interface), Arc::clone(&opened.device));
+                Arc::new(move || interface.background().or_else(|| device.background()))
+            },
+            abort: {
+                let interface = Arc::clone(interface);
+                Arc::new(move || interface.abort())
+            },
+            taint: None,
+        };
+        let outcome = self.carry(opened, carry, held, Ends { record, caller, until }, progress);
         Ok(Sent { explanation, command, outcome: Some(outcome), record })
     }
 
@@ -158,34 +222,62 @@ impl Gate {
             return Err(refuse(GateError::Busy(Busy { holder })));
         }
         if permit.obligations().taint {
-            let why = "this build reaches no kernel that it could taint".to_owned();
-            return Err(refuse(GateError::TaintImpossible(why)));
+            let tainted = self.host.taint(permit.path().kind);
+            tainted.map_err(|why| refuse(GateError::TaintImpossible(why)))?;
         }
         Ok(held)
     }
 
-    /// Hands a recorded command to the device. An `Err` is the outcome once the deadline has passed,
-    /// and is on record.
-    fn submit(
+    /// Carries a recorded command to its end: sends it, follows what goes on in the background, puts
+    /// the outcome on record and answers it.
+    fn carry(
         &self,
         opened: &Opened,
-        recorded: Recorded<Firmware>,
+        carry: Carry,
         held: Held,
-        until: Option<Instant>,
-    ) -> Result<Came, Outcome> {
-        if opened.device.pace() == Pace::KeepsDeadline {
-            let result = opened.device.submit(recorded);
-            return Ok(came(opened.device.as_ref(), result, held));
-        }
-        let record = recorded.record();
-        let device = Arc::clone(&opened.device);
-        let journal = Arc::clone(&self.journal);
+        ends: Ends,
+        progress: &mut dyn FnMut(Background) -> ControlFlow<()>,
+    ) -> Outcome {
         let started = Instant::now();
+        let (look, abort) = (Arc::clone(&carry.look), Arc::clone(&carry.abort));
+        let taint = carry.taint.clone();
+        let came = match unchanged(opened) {
+            Ok(()) => self.submit(carry, held, ends, started),
+            Err(error) => Ok((Err(error), None)),
+        };
+        let (result, began) = match came {
+            Ok(came) => came,
+            Err(late) => return late,
+        };
+        let mut outcome = Outcome::of(result, started);
+        outcome.record.tainted = taint.and_then(|host| host.tainted());
+        if let Some(began) = began {
+            let follow = Follow { opened, look: look.as_ref(), abort: abort.as_ref(), ends };
+            outcome.settle(follow.to_the_end(began, progress), started);
+        }
+        append_outcome(&self.journal, ends.record, &outcome.record);
+        outcome
+    }
+
+    /// Sends, in a thread of its own where that may outlast the deadline. An `Err` is the outcome
+    /// once the deadline has passed, and is on record.
+    fn submit(
+        &self,
+        carry: Carry,
+        held: Held,
+        ends: Ends,
+        started: Instant,
+    ) -> Result<Came, Outcome> {
+        let Carry { pace, send, look, .. } = carry;
+        if pace == Pace::KeepsDeadline {
+            return Ok(came(look.as_ref(), send(), held));
+        }
+        let journal = Arc::clone(&self.journal);
+        let record = ends.record;
         // Without a buffer: what nobody takes comes back, and is recorded here.
         let (tell, told) = mpsc::sync_channel(0);
         let thread = std::thread::Builder::new().name("fwgate-send".to_owned()).spawn(move || {
-            let result = device.submit(recorded);
-            let came = came(device.as_ref(), result, held);
+            let came = came(look.as_ref(), send(), held);
             if let Err(mpsc::SendError((late, began))) = tell.send(came) {
                 let mut outcome = Outcome::of(late, started);
                 if let Some(began) = began {
@@ -200,7 +292,7 @@ impl Gate {
         if let Err(error) = thread {
             return lost(format!("no thread to send it: {error}"), false);
         }
-        match told_by(&told, until) {
+        match told_by(&told, ends.until) {
             Ok(came) => Ok(came),
             Err(RecvTimeoutError::Timeout) => {
                 // While `told` is there the thread waits: its outcome comes after this one.
@@ -213,32 +305,13 @@ impl Gate {
             }
         }
     }
-
-    /// Follows a background operation, puts the outcome on record, and answers it.
-    fn outcome(
-        &self,
-        follow: &Follow<'_>,
-        came: Came,
-        started: Instant,
-        record: u64,
-        progress: &mut dyn FnMut(Background),
-    ) -> Outcome {
-        let (result, began) = came;
-        let mut outcome = Outcome::of(result, started);
-        if let Some(began) = began {
-            outcome.settle(follow.to_the_end(began, progress), started);
-        }
-        append_outcome(&self.journal, record, &outcome.record);
-        outcome
-    }
 }
 
 /// What a command came back with. Where it goes on in the background, that is looked at before the
 /// slot is given away.
-fn came(device: &dyn Device, result: Result<Reply, SubmitError>, held: Held) -> Came {
+fn came(look: &Look, result: Result<Reply, SubmitError>, held: Held) -> Came {
     let background = matches!(&result, Ok(reply) if reply.background);
-    let began =
-        background.then(|| Began { number: held.background_began(), first: device.background() });
+    let began = background.then(|| Began { number: held.background_began(), first: look() });
     drop(held);
     (result, began)
 }
@@ -251,34 +324,49 @@ const fn glance(first: Option<Background>) -> Followed {
     }
 }
 
-/// Whose background operation is followed, and how long.
+/// A background operation, and how it is looked at.
 struct Follow<'o> {
     opened: &'o Opened,
-    caller: u32,
-    until: Option<Instant>,
+    look: &'o Look,
+    abort: &'o Abort,
+    ends: Ends,
 }
 
 impl Follow<'_> {
     /// Waits for a background operation to end. The slot is held at each look, so that no command
     /// of this gate is under way that may have begun another one.
-    fn to_the_end(&self, began: Began, progress: &mut dyn FnMut(Background)) -> Followed {
+    fn to_the_end(
+        &self,
+        began: Began,
+        progress: &mut dyn FnMut(Background) -> ControlFlow<()>,
+    ) -> Followed {
         let Some(first) = began.first else { return Followed::Runs(None) };
         let mut last = first;
+        let mut aborted = false;
         loop {
-            progress(last);
+            let told = progress(last);
             if !last.running {
                 return Followed::Ended(last);
             }
-            let pause = left(self.until).map_or(BACKGROUND_PERIOD, |it| it.min(BACKGROUND_PERIOD));
+            if told.is_break() && !aborted {
+                aborted = true;
+                if let Err(why) = (self.abort)() {
+                    eprintln!("fwgate: it goes on: {}", text::line(&why, MAX_ERROR));
+                }
+            }
+            let pause =
+                left(self.ends.until).map_or(BACKGROUND_PERIOD, |it| it.min(BACKGROUND_PERIOD));
             if pause.is_zero() {
                 return Followed::Runs(Some(last));
             }
             std::thread::sleep(pause);
             let slot = &self.opened.slot;
-            let Ok(held) = slot.hold(self.caller, "following in the background", self.until) else {
+            let Ok(held) =
+                slot.hold(self.ends.caller, "following in the background", self.ends.until)
+            else {
                 return Followed::Runs(Some(last));
             };
-            let now = self.opened.device.background();
+            let now = (self.look)();
             let another = slot.backgrounds() != began.number;
             drop(held);
             match now {

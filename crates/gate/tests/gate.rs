@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{CEL, Scripted, gate, gate_over, ok, request, within};
+use core::ops::ControlFlow;
 use fwgate_gate::journal::{Journal, Kind, Options};
 use fwgate_gate::{
-    Background, Caller, Device as _, Failure, Firmware, Gate, GateError, Generation, Host,
-    InProcess, Kernel, KernelInterface, Message, Pace, Recorded, Reply, Request, SubmitError,
+    Background, Belief, Caller, Device as _, Failure, Firmware, Gate, GateError, Generation,
+    InProcess, Kernel, KernelInterface, Message, NoKernel, Pace, Recorded, Reply, Request,
+    SubmitError,
 };
-use fwgate_policy::{Known, Lockdown, Protocol, Scope};
+use fwgate_policy::{Known, Protocol, Scope};
 use serde_json::Value;
 
 /// Identify, logs, and three vendor commands: a read, a change after reset, an erase.
@@ -162,7 +164,7 @@ fn a_device_error_and_a_transport_failure_are_told_apart() {
             vendor_status: 0,
             payload: Vec::new(),
             background: false,
-            unverified: false,
+            belief: Belief::Told,
         }),
         _ => Err(SubmitError::Transport { what: "no answer".to_owned(), may_have_run: true }),
     });
@@ -186,23 +188,25 @@ fn a_background_operation_is_followed_and_the_result_is_its_own() {
             vendor_status: 0,
             payload: Vec::new(),
             background: true,
-            unverified: false,
+            belief: Belief::Told,
         })
     });
     let device = Arc::new(device);
-    let running = Background { opcode: 0xC000, percent: 40, running: true, return_code: 0 };
+    let running =
+        Background { opcode: 0xC000, percent: Some(40), running: true, return_code: None };
     *device.background.lock().unwrap() = Some(running);
     let opened = gate.open(device.clone()).unwrap();
     let mut seen = Vec::new();
     let sent = gate
         .send(&opened, request(0xC000, None), &mut |now| {
             seen.push(now.percent);
-            let done = Background { percent: 100, running: false, return_code: 4, ..now };
+            let done =
+                Background { percent: Some(100), running: false, return_code: Some(4), ..now };
             *device.background.lock().unwrap() = Some(done);
         })
         .unwrap();
     let outcome = sent.outcome.unwrap();
-    assert_eq!(seen, [40, 100]);
+    assert_eq!(seen, [Some(40), Some(100)]);
     assert_eq!((outcome.record.status, outcome.record.return_code), ("failed", Some(4)));
     assert_eq!(outcome.failure, Some(Failure::Device));
 }
@@ -217,10 +221,10 @@ fn a_background_operation_that_outlasts_the_deadline_is_running_and_not_guessed(
             vendor_status: 0,
             payload: Vec::new(),
             background: true,
-            unverified: false,
+            belief: Belief::Told,
         })
     });
-    let running = Background { opcode: 0xC000, percent: 1, running: true, return_code: 0 };
+    let running = Background { opcode: 0xC000, percent: Some(1), running: true, return_code: None };
     *device.background.lock().unwrap() = Some(running);
     let opened = gate.open(Arc::new(device)).unwrap();
     let short = within(Duration::from_millis(30), 0xC000);
@@ -561,7 +565,8 @@ fn a_background_operation_is_not_mistaken_for_the_next_one() {
         let gate = gate();
         let mut device = Scripted::new(&LOG);
         device.script = Box::new(|_, _| started());
-        let running = Background { opcode: 0xC000, percent: 40, running: true, return_code: 0 };
+        let running =
+            Background { opcode: 0xC000, percent: Some(40), running: true, return_code: None };
         let device = Arc::new(device);
         *device.background.lock().unwrap() = Some(running);
         let opened = gate.open(device.clone()).unwrap();
@@ -574,7 +579,7 @@ fn a_background_operation_is_not_mistaken_for_the_next_one() {
                 // It ended unseen, and another one began: of this gate, with the same opcode; or
                 // of the kernel's own, with another.
                 let opcode = if by_gate { 0xC000 } else { 0x4400 };
-                let theirs = Background { opcode, running: false, return_code: 4, ..now };
+                let theirs = Background { opcode, running: false, return_code: Some(4), ..now };
                 *device.background.lock().unwrap() = Some(theirs);
                 if by_gate {
                     let other = gate.send(&opened, request(0xC000, None), &mut |_| {}).unwrap();
@@ -621,7 +626,7 @@ fn one_gates_verdict_does_not_serve_another_gate() {
     let opened = ours.open(Arc::new(Scripted::new(&LOG))).unwrap();
     assert_eq!(ours.decide(&opened, request(0xC000, None)).unwrap().explanation.verdict, "allow");
     let stranger = Caller::this_process().uid ^ 4096;
-    let host = Host { lockdown: Lockdown::None };
+    let host = Arc::new(NoKernel);
     let journal = Arc::new(Journal::in_memory());
     let theirs = Gate::new(journal, Arc::new(InProcess::owned_by(stranger)), host);
     assert_eq!(theirs.decide(&opened, request(0xC000, None)).unwrap().explanation.verdict, "deny");
@@ -640,6 +645,9 @@ impl KernelInterface for Interface {
     }
     fn observe(&self) -> Generation {
         self.device.observe()
+    }
+    fn pace(&self) -> Pace {
+        Pace::KeepsDeadline
     }
     fn run(&self, recorded: Recorded<Kernel>) -> Result<Reply, SubmitError> {
         recorded.release(&self.observe())?;
@@ -661,7 +669,11 @@ fn what_is_made_out_for_one_interface_opens_no_other_and_leaves_an_outcome() {
     let device = Arc::new(device);
     let opened = gate.open(device.clone()).unwrap();
     let [own, other] =
-        keys.map(|key| Interface { key, device: device.clone(), ran: AtomicU64::new(0) });
+        keys.map(|key| Arc::new(Interface { key, device: device.clone(), ran: AtomicU64::new(0) }));
+    let run = |interface: &Arc<Interface>, request| {
+        let interface = Arc::clone(interface) as Arc<dyn KernelInterface>;
+        gate.run(&opened, &interface, request, &mut |_| ControlFlow::Continue(()))
+    };
     let poison = |deadline| Request {
         route: Kernel { interface: "cxl-poison-debugfs" },
         message: Message::Cxl { opcode: 0x4301, payload: vec![0; 8] },
@@ -670,16 +682,16 @@ fn what_is_made_out_for_one_interface_opens_no_other_and_leaves_an_outcome() {
         deadline,
     };
     let second = Duration::from_secs(5);
-    let sent = gate.run(&opened, &other, poison(second)).unwrap();
+    let sent = run(&other, poison(second)).unwrap();
     assert_eq!(sent.explanation.verdict, "allow", "{:?}", sent.explanation.reasons);
     let outcome = sent.outcome.unwrap();
     assert_eq!((outcome.record.status, outcome.failure), ("failed", Some(Failure::Transport)));
-    let sent = gate.run(&opened, &own, poison(second)).unwrap();
+    let sent = run(&own, poison(second)).unwrap();
     assert_eq!(sent.outcome.unwrap().record.status, "done");
     assert_eq!([&own, &other].map(|it| it.ran.load(Ordering::SeqCst)), [1, 0]);
     // One that finds no time any more is not done either, and that is on record.
     let before = outcomes(gate.journal()).len();
-    assert!(matches!(gate.run(&opened, &own, poison(Duration::ZERO)), Err(GateError::Busy(_))));
+    assert!(matches!(run(&own, poison(Duration::ZERO)), Err(GateError::Busy(_))));
     assert_eq!(outcomes(gate.journal()).len(), before + 1);
     assert_eq!(own.ran.load(Ordering::SeqCst), 1);
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use common::{Scripted, request};
 use fwgate_gate::journal::Journal;
-use fwgate_gate::{Gate, Host, Message, SiteAnswer, SitePolicy, SiteQuestion};
-use fwgate_policy::{Grants, Known, Lockdown, Path, PathKind, Site, Subsystems};
+use fwgate_gate::{Gate, Message, NoKernel, SiteAnswer, SitePolicy, SiteQuestion};
+use fwgate_policy::{Grants, Known, Site, Subsystems};
 
 /// Permits everything, but names no action.
 #[derive(Debug)]
@@ -30,12 +30,9 @@ fn told(named_action: bool) -> (&'static str, Option<&'static str>, String) {
     around.driven = Known::Yes;
     around.drivers = Subsystems::CXL;
     around.interfaces = Some(vec!["cxl-poison-debugfs"]);
-    let emulated =
-        Path { kind: PathKind::Emulated, follows_background: true, admits_caller: false };
-    device.paths = vec![emulated];
+    device.path.admits_caller = false;
     let journal = Arc::new(Journal::in_memory());
-    let host = Host { lockdown: Lockdown::None };
-    let gate = Gate::new(journal, Arc::new(NoNames { named_action }), host);
+    let gate = Gate::new(journal, Arc::new(NoNames { named_action }), Arc::new(NoKernel));
     let opened = gate.open(Arc::new(device)).unwrap();
     let mut inject = request(0x4301, None);
     inject.message = Message::Cxl { opcode: 0x4301, payload: vec![0; 8] };

@@ -300,7 +300,9 @@ impl<'q, 'a> Case<'q, 'a> {
     fn path(&mut self) {
         let standing = self.question.standing;
         let kernel_route = matches!(self.question.route, Route::Kernel(_));
-        if self.effects.contains(Effects::BACKGROUND)
+        if standing.path.kind == PathKind::None {
+            self.reasons.push(Level::Deny, 0, Code::NoPath, Operand::None);
+        } else if self.effects.contains(Effects::BACKGROUND)
             && !standing.path.follows_background
             && !kernel_route
         {

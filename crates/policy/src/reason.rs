@@ -107,6 +107,8 @@ codes! {
     SiteNoPermit = "site-no-permit" at 10,
     /// Site policy could not be evaluated.
     SiteError = "site-error" at 10,
+    /// No path of the machine carries it to the device.
+    NoPath = "no-path" at 11,
     /// It goes on in the background and this path cannot follow it.
     NoFollow = "no-follow" at 11,
     /// The caller's or the device's budget is used up.

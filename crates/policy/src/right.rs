@@ -146,7 +146,7 @@ pub(crate) fn site<'a>(standing: &Standing, reasons: &mut Reasons<'a>) {
 /// Whether a command sent with this scope by this path taints the kernel.
 pub(crate) fn taints(standing: &Standing, opaque: bool, sent_with: Scope) -> bool {
     let wide = match standing.path.kind {
-        PathKind::Emulated | PathKind::KernelInterface => false,
+        PathKind::Emulated | PathKind::KernelInterface | PathKind::None => false,
         PathKind::Fwctl | PathKind::Raw => true,
         PathKind::Memdev | PathKind::NvmeIoctl | PathKind::Mctp => opaque,
     };

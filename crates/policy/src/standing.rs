@@ -123,6 +123,8 @@ pub enum PathKind {
     Mctp,
     /// A device in software.
     Emulated,
+    /// There is none that could carry the command.
+    None,
 }
 
 impl PathKind {
@@ -137,8 +139,15 @@ impl PathKind {
             Self::Raw => "raw",
             Self::Mctp => "mctp",
             Self::Emulated => "emulated",
+            Self::None => "none",
         }
     }
+}
+
+impl Path {
+    /// No path: nothing goes by it.
+    pub const NONE: Self =
+        Self { kind: PathKind::None, follows_background: false, admits_caller: false };
 }
 
 /// The path that would carry the command, and what it can do.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bytes of the firmware command protocols: CXL mailbox and CCI, NVMe log pages, the fwctl user API.
+//! The bytes of the firmware command protocols: CXL mailbox and CCI, NVMe log pages, and the kernel's user API
+//! of fwctl, of CXL memory devices and of NVMe pass-through.
 //!
 //! Input is not trusted. It comes from devices and from callers, and both can lie.
 //!
@@ -46,6 +47,8 @@ mod layout;
 pub mod cxl;
 pub mod error;
 pub mod fwctl;
+mod ioctl_number;
+pub mod memdev;
 pub mod nvme;
 
 pub use error::{FormatError, FormatErrorKind};

@@ -9,14 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use core::ops::ControlFlow;
 use fwgate_emulator::road::{CxlDevice, NvmeDevice};
 use fwgate_emulator::{
     EmulatedCxl, EmulatedNvme, FaultPlan, ManualTime, Options, ResetKind, TimeSource,
 };
 use fwgate_gate::journal::Journal;
 use fwgate_gate::site::DangerousPermitAll;
-use fwgate_gate::{Device, Firmware, Gate, Host, Kernel, Message, Opened, Request, Route, Sent};
-use fwgate_policy::Lockdown;
+use fwgate_gate::{
+    Device, Firmware, Gate, Kernel, Message, NoKernel, Opened, Request, Route, Sent,
+};
 
 use crate::Target;
 use crate::gate::caller;
@@ -60,7 +62,7 @@ fn time() -> Arc<dyn TimeSource> {
 }
 
 fn gate() -> Gate {
-    let host = Host { lockdown: Lockdown::None };
+    let host = Arc::new(NoKernel);
     Gate::new(Arc::new(Journal::in_memory()), Arc::new(DangerousPermitAll), host)
 }
 
@@ -115,7 +117,9 @@ fn stream_of(most: usize, tape: &mut Tape<'_>, device: &Arc<CxlDevice>, kernel: 
             2 | 3 if kernel && !interfaces.is_empty() => {
                 let interface = &interfaces[tape.below(interfaces.len())];
                 let request = request(Kernel { interface: interface.key() }, command(tape));
-                if let Ok(sent) = gate.run(&opened, interface.as_ref(), request) {
+                if let Ok(sent) =
+                    gate.run(&opened, interface, request, &mut |_| ControlFlow::Continue(()))
+                {
                     answered(&sent);
                 }
             }
@@ -131,7 +135,9 @@ fn stream_of(most: usize, tape: &mut Tape<'_>, device: &Arc<CxlDevice>, kernel: 
         let ran = device.control(|it| it.commands_taken()) - taken;
         let recorded = gate.journal().head().sequence - head;
         assert!(ran == 0 || recorded > 0, "{ran} commands ran, nothing is on record");
-        assert!(device.background().is_none_or(|it| it.percent <= 100));
+        assert!(
+            device.background().is_none_or(|it| it.percent.is_some_and(|percent| percent <= 100))
+        );
     }
 }
 

@@ -9,9 +9,9 @@ use fwgate_gate::facts::{DeviceFacts, Readings};
 use fwgate_gate::journal::{Journal, Reader};
 use fwgate_gate::site::DangerousPermitAll;
 use fwgate_gate::transfer::{TransferError, parts};
-use fwgate_gate::{Caller, Device, Firmware, Gate, Host, Message, Request};
+use fwgate_gate::{Caller, Device, Firmware, Gate, Message, NoKernel, Request};
 use fwgate_policy::facts::ReportedRow;
-use fwgate_policy::{FeatureFacts, Lockdown, Tables};
+use fwgate_policy::{FeatureFacts, Tables};
 
 use crate::Target;
 use crate::tape::Tape;
@@ -181,7 +181,7 @@ fn probe(data: &[u8]) {
     let opcode = tape.u16();
     let payload = tape.piece().to_vec();
     let device = Arc::new(Hostile::new(tape.rest()));
-    let host = Host { lockdown: Lockdown::None };
+    let host = Arc::new(NoKernel);
     let gate = Gate::new(Arc::new(Journal::in_memory()), Arc::new(DangerousPermitAll), host);
     let opened = gate.open(Arc::clone(&device) as Arc<dyn Device>);
     assert!(device.submitted() <= 8_192, "{} probes", device.submitted());

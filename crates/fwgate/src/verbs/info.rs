@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fwgate_gate::record::DeviceRecord;
-use fwgate_gate::{Device, DeviceFacts, Opened};
+use fwgate_gate::{Caller, Device, DeviceFacts, Opened};
 use fwgate_policy::tables::Classes;
 use fwgate_policy::{
     Code, Command, Effects, FeatureFacts, Known, Subsystems, Tables, classify, ground,
@@ -114,6 +114,7 @@ pub(crate) fn run(
 
 fn document(device: &dyn Device, opened: &Opened) -> Document {
     let facts = opened.facts();
+    let caller = Caller::this_process();
     let around = facts.around();
     let logs = facts.with_policy(|policy| {
         policy.logs.map(|logs| {
@@ -130,7 +131,7 @@ fn document(device: &dyn Device, opened: &Opened) -> Document {
             changes: facts.generation().changes,
         },
         paths: device
-            .paths()
+            .paths(&caller)
             .iter()
             .map(|path| Path {
                 kind: path.kind.name(),

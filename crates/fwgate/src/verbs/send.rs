@@ -192,10 +192,8 @@ fn text(document: &Document, show_reply: bool, ui: &Ui) -> String {
         text.push_str(&format!(", {error}"));
     }
     if let Some(background) = record.background.filter(|background| background.running) {
-        text.push_str(&format!(
-            ", {}% when the deadline passed; it goes on in the device",
-            background.percent
-        ));
+        let percent = background.percent.map_or(String::new(), |it| format!(" {it}%"));
+        text.push_str(&format!(",{percent} when the deadline passed; it goes on in the device"));
     }
     let end = format!(
         "; {} bytes; {} us; record {}",
@@ -236,7 +234,7 @@ impl Bar {
 
     fn show(&mut self, background: Background) {
         self.bar.set_message(format!("0x{:04X} in the background", background.opcode));
-        self.bar.set_position(u64::from(background.percent));
+        self.bar.set_position(u64::from(background.percent.unwrap_or(0)));
     }
 
     fn end(&self) {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use fwgate_gate::device::DEFAULT_DEADLINE;
 use fwgate_gate::journal::Journal;
 use fwgate_gate::{
-    Around, Background, Caller, Device, Firmware, Gate, Generation, Host, Identity, InProcess,
-    Message, Pace, Recorded, Reply, Request, SubmitError,
+    Around, Background, Belief, Caller, Device, Firmware, Gate, Generation, Identity, InProcess,
+    Message, NoKernel, NoPath, Pace, Recorded, Reply, Request, SubmitError,
 };
 use fwgate_policy::tables::Classes;
-use fwgate_policy::{Lockdown, Path, PathKind, Protocol, Scope};
+use fwgate_policy::{Path, PathKind, Protocol, Route as Judged, Scope};
 
 /// Command Effects Log, in wire order.
 pub(crate) const CEL: [u8; 16] = [
@@ -38,7 +38,7 @@ pub(crate) struct Scripted {
     pub(crate) probe_delay: Duration,
     pub(crate) background: Mutex<Option<Background>>,
     pub(crate) around: Mutex<Around>,
-    pub(crate) paths: Vec<Path>,
+    pub(crate) path: Path,
 }
 
 pub(crate) fn ok(payload: &[u8]) -> Result<Reply, SubmitError> {
@@ -47,7 +47,7 @@ pub(crate) fn ok(payload: &[u8]) -> Result<Reply, SubmitError> {
         vendor_status: 0,
         payload: payload.to_vec(),
         background: false,
-        unverified: false,
+        belief: Belief::Told,
     })
 }
 
@@ -72,11 +72,7 @@ impl Scripted {
             probe_delay: Duration::ZERO,
             background: Mutex::new(None),
             around: Mutex::new(Around::driven_by_nobody()),
-            paths: vec![Path {
-                kind: PathKind::Emulated,
-                follows_background: true,
-                admits_caller: true,
-            }],
+            path: Path { kind: PathKind::Emulated, follows_background: true, admits_caller: true },
         }
     }
 
@@ -127,8 +123,14 @@ impl Device for Scripted {
     fn around(&self) -> Around {
         self.around.lock().unwrap().clone()
     }
-    fn paths(&self) -> &[Path] {
-        &self.paths
+    fn paths(&self, _: &Caller) -> Vec<Path> {
+        vec![self.path]
+    }
+    fn path(&self, route: Judged<'_>, _: &Message, _: &Caller) -> Result<Path, NoPath> {
+        Ok(match route {
+            Judged::Firmware => self.path,
+            Judged::Kernel(_) => Path { kind: PathKind::KernelInterface, ..self.path },
+        })
     }
     fn pace(&self) -> Pace {
         self.pace
@@ -157,8 +159,7 @@ pub(crate) fn gate() -> Gate {
 
 pub(crate) fn gate_over(journal: Journal) -> Gate {
     let owner = Caller::this_process().uid;
-    let host = Host { lockdown: Lockdown::None };
-    Gate::new(Arc::new(journal), Arc::new(InProcess::owned_by(owner)), host)
+    Gate::new(Arc::new(journal), Arc::new(InProcess::owned_by(owner)), Arc::new(NoKernel))
 }
 
 pub(crate) fn request(opcode: u16, scope: Option<Scope>) -> Request<Firmware> {

@@ -4,11 +4,11 @@
 use std::sync::Mutex;
 
 use fwgate_gate::{
-    Around, Background, Device, Firmware, Generation, Identity, Message, Pace, Recorded, Reply,
-    SubmitError,
+    Around, Background, Belief, Caller, Device, Firmware, Generation, Identity, Message, NoPath,
+    Pace, Recorded, Reply, SubmitError,
 };
 use fwgate_policy::tables::Classes;
-use fwgate_policy::{Path, PathKind, Protocol};
+use fwgate_policy::{Path, PathKind, Protocol, Route};
 
 use crate::tape::Tape;
 
@@ -16,8 +16,7 @@ use crate::tape::Tape;
 const CEL: [u8; 16] = [
     0x0d, 0xa9, 0xc0, 0xb5, 0xbf, 0x41, 0x4b, 0x78, 0x8f, 0x79, 0x96, 0xb1, 0x62, 0x3b, 0x3f, 0x17,
 ];
-const PATHS: [Path; 1] =
-    [Path { kind: PathKind::Emulated, follows_background: true, admits_caller: true }];
+const PATH: Path = Path { kind: PathKind::Emulated, follows_background: true, admits_caller: true };
 
 /// The device. The first byte says which language it speaks, the next which answers are well formed.
 pub(super) struct Hostile {
@@ -132,8 +131,12 @@ impl Device for Hostile {
         Around::driven_by_nobody()
     }
 
-    fn paths(&self) -> &[Path] {
-        &PATHS
+    fn paths(&self, _: &Caller) -> Vec<Path> {
+        vec![PATH]
+    }
+
+    fn path(&self, _: Route<'_>, _: &Message, _: &Caller) -> Result<Path, NoPath> {
+        Ok(PATH)
     }
 
     fn pace(&self) -> Pace {
@@ -175,5 +178,5 @@ impl Device for Hostile {
 
 fn reply(return_code: u16, payload: Vec<u8>, background: bool) -> Reply {
     let vendor_status = if return_code == 0xFFFF { 0xFFFF } else { 0 };
-    Reply { return_code, vendor_status, payload, background, unverified: false }
+    Reply { return_code, vendor_status, payload, background, belief: Belief::Told }
 }
