@@ -11,6 +11,7 @@ mod bench;
 mod ci;
 mod fuzz;
 mod generate;
+mod lab;
 mod layers;
 mod no_std;
 mod tree;
@@ -25,6 +26,11 @@ chores:
     gen --check    write nothing, fail with the first difference
     ci [STAGE...]  everything that a change has to pass; `ci --list` names the stages
     locks          bring the lock files of all workspaces up to date
+    lab up [--newest]
+                   make what virtual machines with real kernels are made of
+    lab run [--kernel built|stock] [--modules cxl|raw0|noexcl|test|none] [--append ARGS]
+            [--memory MIB] [--processors N] [--limit SECONDS] [--shell] DIR
+                   boot one, and run DIR/run.sh in it
     layers         who uses whom, unsafe, raw senders
     fuzz [--seconds N] [--target CRATE[/NAME]]
                    run the fuzz targets, one minute each unless told otherwise
@@ -39,6 +45,7 @@ fn main() -> ExitCode {
         Some("gen") => generate::run(&rest),
         Some("ci") => ci::run(&rest),
         Some("locks") => ci::locks(&rest),
+        Some("lab") => lab::run(&rest),
         Some("layers") => layers::run(&rest),
         Some("fuzz") => fuzz::run(&rest),
         Some("bench") => bench::run(&rest),

@@ -33,15 +33,15 @@ impl Cache {
                 Path::new(&home).join(".cache/fwgate/lab")
             }
         };
-        Self::at(root)
+        Self::at(&root)
     }
 
     /// This folder; it is made if it is not there.
-    pub(crate) fn at(root: PathBuf) -> Result<Self, String> {
+    pub(crate) fn at(root: &Path) -> Result<Self, String> {
         for folder in ["stamps", "log", "run", "results"] {
             make_folder(&root.join(folder))?;
         }
-        let root = root.canonicalize().map_err(|error| fail(&root, &error))?;
+        let root = root.canonicalize().map_err(|error| fail(root, &error))?;
         Ok(Self { root })
     }
 
@@ -205,7 +205,7 @@ mod tests {
 
     fn cache() -> (tempfile::TempDir, Cache) {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().join("lab")).unwrap();
+        let cache = Cache::at(&folder.path().join("lab")).unwrap();
         (folder, cache)
     }
 
@@ -233,10 +233,7 @@ mod tests {
     fn a_step_that_failed_is_not_done_even_if_it_was_before() {
         let (_folder, cache) = cache();
         cache.step("make", "a", &[], || Ok(String::new())).unwrap();
-        assert_eq!(
-            cache.step("make", "b", &[], || Err("no".to_owned())).unwrap_err(),
-            "make: no"
-        );
+        assert_eq!(cache.step("make", "b", &[], || Err("no".to_owned())).unwrap_err(), "make: no");
         assert!(cache.step("make", "a", &[], || Ok(String::new())).unwrap());
     }
 

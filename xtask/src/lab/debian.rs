@@ -219,7 +219,8 @@ impl Apt {
     pub(crate) fn backports(cache: &Cache) -> Result<Self, String> {
         let own = codename(&read("/etc/os-release")?)?;
         let sources = Sources::of_machine(&own)?;
-        let mut apt = Self::new(cache, "backports", &[sources.line(&format!("{RELEASE}-backports"))])?;
+        let mut apt =
+            Self::new(cache, "backports", &[sources.line(&format!("{RELEASE}-backports"))])?;
         apt.options.push("-oDir::State::status=/dev/null".to_owned());
         Ok(apt)
     }
@@ -298,9 +299,8 @@ impl Sources {
     }
 
     fn choose(pairs: &[(String, String)], codename: &str) -> Result<Self, String> {
-        let uri = |suite: &str| {
-            pairs.iter().find(|(_, have)| have == suite).map(|(uri, _)| uri.clone())
-        };
+        let uri =
+            |suite: &str| pairs.iter().find(|(_, have)| have == suite).map(|(uri, _)| uri.clone());
         let main = uri(codename).ok_or_else(|| {
             format!("no file of /etc/apt names a mirror for Debian {codename}; the lab needs one")
         })?;
@@ -357,7 +357,8 @@ fn stanzas(text: &str) -> Vec<(String, String)> {
                 .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
                 .unwrap_or_default()
         };
-        if field("Enabled").trim() == "no" || !field("Types").split_whitespace().any(|it| it == "deb")
+        if field("Enabled").trim() == "no"
+            || !field("Types").split_whitespace().any(|it| it == "deb")
         {
             continue;
         }

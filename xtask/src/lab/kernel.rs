@@ -256,7 +256,10 @@ mod tests {
         fs::write(&config, "CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\n").unwrap();
         holds(b"# a note\nCONFIG_A=y\nCONFIG_C=n\n", &config).unwrap();
         let error = holds(b"CONFIG_B=y\nCONFIG_D=m\n", &config).unwrap_err();
-        assert_eq!(error, "kernel.config: CONFIG_B: asked for y, got m; CONFIG_D: asked for m, got n");
+        assert_eq!(
+            error,
+            "kernel.config: CONFIG_B: asked for y, got m; CONFIG_D: asked for m, got n"
+        );
     }
 
     #[test]

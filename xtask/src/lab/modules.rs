@@ -23,24 +23,66 @@ use super::kernel::{jobs, make, modinfo};
 
 /// The real drivers.
 const REAL: &[&str] = &[
-    "aes", "cbc", "ecb", "fwctl", "libnvdimm", "nd_pmem", "dax_pmem", "device_dax", "kmem",
-    "dax_hmem", "cxl_core", "cxl_port", "cxl_acpi", "cxl_pmem", "cxl_mem", "cxl_pci", "dax_cxl",
+    "aes",
+    "cbc",
+    "ecb",
+    "fwctl",
+    "libnvdimm",
+    "nd_pmem",
+    "dax_pmem",
+    "device_dax",
+    "kmem",
+    "dax_hmem",
+    "cxl_core",
+    "cxl_port",
+    "cxl_acpi",
+    "cxl_pmem",
+    "cxl_mem",
+    "cxl_pci",
+    "dax_cxl",
 ];
 /// Changes with the list above.
 pub(crate) const REAL_KEY: &str = "real-1";
 /// Those with the devices in software.
 const TEST: &[&str] = &[
-    "aes", "cbc", "ecb", "fwctl", "libnvdimm", "nd_pmem", "dax_pmem", "device_dax", "kmem",
-    "cxl_core", "cxl_port", "cxl_acpi", "cxl_pmem", "cxl_mem", "cxl_pci", "dax_hmem", "dax_cxl",
-    "cxl_mock", "cxl_mock_mem", "cxl_test",
+    "aes",
+    "cbc",
+    "ecb",
+    "fwctl",
+    "libnvdimm",
+    "nd_pmem",
+    "dax_pmem",
+    "device_dax",
+    "kmem",
+    "cxl_core",
+    "cxl_port",
+    "cxl_acpi",
+    "cxl_pmem",
+    "cxl_mem",
+    "cxl_pci",
+    "dax_hmem",
+    "dax_cxl",
+    "cxl_mock",
+    "cxl_mock_mem",
+    "cxl_test",
 ];
 /// What a guest with Debian's kernel always loads.
 const STOCK_BASE: &[&str] =
     &["9pnet_virtio", "9p", "virtio_rng", "virtio_blk", "ext4", "nvme", "cuse"];
 /// Debian's CXL drivers; `cxl_core` and `cxl_port` are in the kernel itself.
 const STOCK_CXL: &[&str] = &[
-    "cxl_acpi", "cxl_pmem", "cxl_mem", "cxl_pci", "device_dax", "kmem", "dax_pmem", "dax_hmem",
-    "dax_cxl", "nd_pmem", "cxl_core", "cxl_port",
+    "cxl_acpi",
+    "cxl_pmem",
+    "cxl_mem",
+    "cxl_pci",
+    "device_dax",
+    "kmem",
+    "dax_pmem",
+    "dax_hmem",
+    "dax_cxl",
+    "nd_pmem",
+    "cxl_core",
+    "cxl_port",
 ];
 
 /// A change to the source of a set of its own.
@@ -237,6 +279,9 @@ fn depends(module: &Path) -> Result<Vec<String>, String> {
     Ok(names.map(|name| name.replace('-', "_")).collect())
 }
 
+/// What a module depends on.
+type Depends<'a> = dyn Fn(&str) -> Result<Option<Vec<String>>, String> + 'a;
+
 /// The modules and all they depend on, each after what it depends on. `None` is one that is in the
 /// kernel itself.
 fn order(
@@ -245,7 +290,7 @@ fn order(
 ) -> Result<Vec<String>, String> {
     fn visit(
         name: &str,
-        depends: &dyn Fn(&str) -> Result<Option<Vec<String>>, String>,
+        depends: &Depends<'_>,
         seen: &mut HashSet<String>,
         order: &mut Vec<String>,
     ) -> Result<(), String> {
