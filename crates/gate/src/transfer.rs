@@ -11,6 +11,8 @@
 
 use core::fmt;
 
+use zeroize::Zeroizing;
+
 /// CXL Transfer FW.
 const TRANSFER_FW: u16 = 0x0201;
 /// CXL Set Feature.
@@ -73,15 +75,18 @@ impl fmt::Display for TransferError {
 
 impl core::error::Error for TransferError {}
 
+/// One part, wiped when it is dropped.
+pub type Part = Zeroizing<Vec<u8>>;
+
 /// The parts of a CXL request for a mailbox of this payload size, in order. A request that fits is
 /// its own only part, byte for byte.
 ///
 /// # Errors
 ///
 /// [`TransferError`] where it does not fit and cannot be divided. Nothing was sent then.
-pub fn parts(opcode: u16, whole: &[u8], mailbox: usize) -> Result<Vec<Vec<u8>>, TransferError> {
+pub fn parts(opcode: u16, whole: &[u8], mailbox: usize) -> Result<Vec<Part>, TransferError> {
     if whole.len() <= mailbox {
-        return Ok(vec![whole.to_vec()]);
+        return Ok(vec![Zeroizing::new(whole.to_vec())]);
     }
     let header_len = match opcode {
         TRANSFER_FW => FW_HEADER,
@@ -112,7 +117,9 @@ pub fn parts(opcode: u16, whole: &[u8], mailbox: usize) -> Result<Vec<Vec<u8>>, 
     for (number, piece) in data.chunks(room).enumerate() {
         let offset = number.saturating_mul(room);
         let place = Place { first: number == 0, last: number == last, offset };
-        let mut part = header.to_vec();
+        // Made long enough at once: no copy is left behind by growing.
+        let mut part = Zeroizing::new(Vec::with_capacity(header_len.saturating_add(piece.len())));
+        part.extend_from_slice(header);
         match opcode {
             TRANSFER_FW => firmware_header(&mut part, place)?,
             SET_FEATURE => feature_header(&mut part, place)?,
@@ -202,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_fits_is_sent_as_it_came() {
-        assert_eq!(parts(0xC001, &[1, 2, 3], 256).unwrap(), [vec![1, 2, 3]]);
+        assert_eq!(parts(0xC001, &[1, 2, 3], 256).unwrap(), [Zeroizing::new(vec![1, 2, 3])]);
     }
 
     #[test]
@@ -246,7 +253,8 @@ mod tests {
         let mut part = vec![0u8; FEATURE_HEADER + 1000];
         part[16] = 0x0A;
         assert_eq!(parts(SET_FEATURE, &part, 512), Err(TransferError::NotWhole));
-        assert_eq!(parts(TRANSFER_FW, &abort[..128], 512).unwrap(), [&abort[..128]]);
+        let whole = Zeroizing::new(abort[..128].to_vec());
+        assert_eq!(parts(TRANSFER_FW, &abort[..128], 512).unwrap(), [whole]);
     }
 
     #[test]

@@ -235,6 +235,23 @@ fn discovery_without_a_known_length_still_refuses_a_wrap() {
 }
 
 #[test]
+fn no_capability_header_outside_the_register_block_is_read() {
+    let outside = |block_length, accesses: Vec<Access>| {
+        let mut script = Script::new(accesses);
+        script.block_length = Some(block_length);
+        DeviceBlocks::discover(&mut script).unwrap_err()
+    };
+    // Not even the array fits.
+    let error = outside(8, Vec::new());
+    assert_eq!(error, DiscoverError::HeadersOutside { end: 0x10, block_length: 8 });
+    // The array does, its headers do not: no header is read.
+    let error = outside(0x3f, vec![array(3)]);
+    assert_eq!(error, DiscoverError::HeadersOutside { end: 0x40, block_length: 0x3f });
+    let error = outside(0x20, vec![array(1), Read32(0x10, u32::MAX)]);
+    assert_eq!(error, DiscoverError::Gone);
+}
+
+#[test]
 fn discovery_takes_blocks_that_touch_in_either_order() {
     let mut accesses = vec![array(3)];
     accesses.extend(header(1, 0x0001, 0x1a8, 8));

@@ -94,6 +94,14 @@ pub enum DiscoverError<E> {
         /// [`MAX_CAPABILITIES`].
         limit: u16,
     },
+    /// The headers do not fit the register block.
+    #[error("capability headers end at 0x{end:X}, the register block at 0x{block_length:X}")]
+    HeadersOutside {
+        /// First byte after the headers.
+        end: u32,
+        /// Length of the block.
+        block_length: u32,
+    },
     /// A capability that is needed is not there.
     #[error("capability 0x{id:04X} is missing")]
     Missing {
@@ -152,6 +160,7 @@ impl DeviceBlocks {
     /// # Errors
     /// [`DiscoverError`] names the capability and what is wrong with it.
     pub fn discover<R: Registers>(regs: &mut R) -> Result<Self, DiscoverError<R::Error>> {
+        inside(regs.block_length(), HEADER)?;
         let array = regs.read64(0).map_err(DiscoverError::Register)?;
         if array == u64::MAX {
             return Err(DiscoverError::Gone);
@@ -166,6 +175,7 @@ impl DeviceBlocks {
             return Err(DiscoverError::TooMany { count, limit: MAX_CAPABILITIES });
         }
         let headers_end = u32::from(count).saturating_add(1).saturating_mul(HEADER);
+        inside(regs.block_length(), headers_end)?;
         let mut walk = Walk { headers_end, block_length: regs.block_length(), ..Walk::default() };
         for index in 1..=count {
             walk.header(regs, index)?;
@@ -189,6 +199,16 @@ impl DeviceBlocks {
     #[must_use]
     pub const fn memory_device_status(&self) -> Block {
         self.memory_device_status
+    }
+}
+
+/// No header is read that is not in the block.
+const fn inside<E>(block_length: Option<u32>, end: u32) -> Result<(), DiscoverError<E>> {
+    match block_length {
+        Some(block_length) if end > block_length => {
+            Err(DiscoverError::HeadersOutside { end, block_length })
+        }
+        _ => Ok(()),
     }
 }
 
