@@ -31,6 +31,10 @@ chores:
     lab run [--kernel built|stock] [--modules cxl|raw0|noexcl|test|none] [--append ARGS]
             [--memory MIB] [--processors N] [--limit SECONDS] [--shell] DIR
                    boot one, and run DIR/run.sh in it
+    lab run --full [--limit SECONDS] DIR
+                   the same in Debian with systemd
+    lab test [fast|full|all] [--list] [NAME...]
+                   run scenarios in them and print a table
     layers         who uses whom, unsafe, raw senders
     fuzz [--seconds N] [--target CRATE[/NAME]]
                    run the fuzz targets, one minute each unless told otherwise

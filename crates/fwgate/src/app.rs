@@ -6,9 +6,10 @@
 
 use std::ffi::OsString;
 
+use clap::FromArgMatches as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory as _, FromArgMatches as _};
 
+use crate::cli::groups::command;
 use crate::cli::{Cli, Verb};
 use crate::error::{CliError, shown};
 use crate::exit::Exit;
@@ -18,7 +19,7 @@ use crate::verbs;
 /// Runs a command line, the program's name first.
 pub(crate) fn run(args: Vec<OsString>) -> Exit {
     let wants_json = wants_json(&args);
-    let parsed = Cli::command()
+    let parsed = command()
         .try_get_matches_from(args)
         .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     match parsed {
@@ -46,6 +47,23 @@ fn dispatch(ui: &mut Ui, cli: &Cli) -> Result<Exit, CliError> {
         Verb::List => verbs::list::run(ui, timeout),
         Verb::Info(args) => verbs::info::run(ui, args, timeout),
         Verb::Send(args) => verbs::send::run(ui, args, timeout),
+        Verb::Doctor(args) => verbs::doctor::run(ui, args, timeout),
+        Verb::Identify(args) => verbs::identify::run(ui, args, timeout),
+        Verb::Health(args) => verbs::health::run(ui, args, timeout),
+        Verb::Events(args) => verbs::events::run(ui, args, timeout),
+        Verb::Logs { verb } => verbs::logs::run(ui, verb, timeout),
+        Verb::Features { verb } => verbs::features::run(ui, verb, timeout),
+        Verb::Alerts { verb } => verbs::alerts::run(ui, verb, timeout),
+        Verb::Timestamp { verb } => verbs::timestamp::run(ui, verb, timeout),
+        Verb::ShutdownState { verb } => verbs::shutdown_state::run(ui, verb, timeout),
+        Verb::Partition { verb } => verbs::partition::run(ui, verb, timeout),
+        Verb::Labels { verb } => verbs::labels::run(ui, verb, timeout),
+        Verb::Scrub { verb } => verbs::scrub::run(ui, verb, timeout),
+        Verb::Poison { verb } => verbs::poison::run(ui, verb, timeout),
+        Verb::Repair(args) => verbs::repair::run(ui, args, timeout),
+        Verb::Sanitize(args) => verbs::sanitize::run(ui, args, timeout),
+        Verb::Security(args) => verbs::security::run(ui, args, timeout),
+        Verb::Firmware { verb } => verbs::firmware::run(ui, verb, timeout),
         Verb::Tour(args) => verbs::tour::run(ui, args),
     }
 }
@@ -185,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_usage_error_is_one_clean_sentence() {
-        let error = Cli::command()
+        let error = command()
             .try_get_matches_from(["fwgate", "explain", "a", "b", "--scope", "much\u{1b}"])
             .unwrap_err();
         let made = usage_error(&error);

@@ -3,7 +3,11 @@
 //!
 //! *Invariants*: a verb that is not built is not shown. Every verb's help ends with an example.
 //!
-//! *Not here*: what a verb does (`verbs`), what COMMAND means (`command`).
+//! *Not here*: what a verb does (`verbs`), what COMMAND means (`command`), arguments of the typed
+//! verbs (`typed`).
+
+pub(crate) mod groups;
+pub(crate) mod typed;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +16,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use fwgate_policy::Scope;
 
 use crate::output::Format;
+use typed::{
+    AlertsVerb, DeviceArgs, EventsArgs, FeaturesVerb, FirmwareVerb, LabelsVerb, LogsVerb,
+    PartitionVerb, PoisonVerb, RepairArgs, SanitizeArgs, ScrubVerb, SecurityArgs, ShutdownVerb,
+    TimestampVerb,
+};
 
 /// The gate through which programs send firmware commands to a device.
 ///
@@ -19,8 +28,9 @@ use crate::output::Format;
 /// that the specification says of it, from which kernel subsystem owns that ground, and from what
 /// the owner of the machine allows. Every decision can be explained, and is on record.
 ///
-/// This version reaches emulated devices: emu:cxl0 (driven by nobody), emu:cxl1 (driven by an
-/// emulated kernel) and emu:nvme0. Effects logs of real devices can be read from files.
+/// DEV is a device of this machine (mem0, nvme0, fwctl0, a PCI address, the path of a node, a serial
+/// number; for root) or one in software: emu:cxl0 (driven by nobody), emu:cxl1 (driven by an emulated
+/// kernel), emu:nvme0. Effects logs can be read from files, too.
 #[derive(Parser, Debug)]
 #[command(
     name = "fwgate",
@@ -81,10 +91,106 @@ pub(crate) enum Verb {
     /// List the devices within reach
     #[command(after_help = "Example:\n  fwgate list -o json")]
     List,
-    /// Tell what a device is: identity, firmware, paths, logs, features, surroundings
+    /// Tell what a device is and what surrounds it
     #[command(after_help = "Example:\n  fwgate info emu:cxl0")]
     Info(InfoArgs),
-    /// Show an effects log: what each command is said to do, the least it does, what is judged
+    /// Tell which ways lead to each device here, and what is missing
+    ///
+    /// Nothing is sent and nothing is changed. Anybody may ask; root sees more.
+    #[command(after_help = "Examples:\n  fwgate doctor\n  fwgate doctor mem0 --fail-on warning")]
+    Doctor(DoctorArgs),
+    /// Show what a device says it is
+    #[command(after_help = "Example:\n  fwgate identify emu:cxl0")]
+    Identify(DeviceArgs),
+    /// Show how a device is
+    #[command(after_help = "Example:\n  fwgate health emu:cxl0")]
+    Health(DeviceArgs),
+    /// Show a device's event records; nothing is taken away
+    ///
+    /// Where the kernel drives the device it drains the logs: its trace events are shown then.
+    #[command(after_help = "Examples:\n  fwgate events emu:cxl0\n  fwgate events emu:cxl0 \
+                            --follow --count 3")]
+    Events(EventsArgs),
+    /// List and read a device's logs
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+    Logs {
+        #[command(subcommand)]
+        verb: LogsVerb,
+    },
+    /// List, read and set a device's features
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+    Features {
+        #[command(subcommand)]
+        verb: FeaturesVerb,
+    },
+    /// Show and set when a device warns
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+    Alerts {
+        #[command(subcommand)]
+        verb: AlertsVerb,
+    },
+    /// Show and set a device's clock
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+    Timestamp {
+        #[command(subcommand)]
+        verb: TimestampVerb,
+    },
+    /// Show and set whether a loss of power counts as a dirty shutdown
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+    ShutdownState {
+        #[command(subcommand)]
+        verb: ShutdownVerb,
+    },
+    /// Show and set how much memory is volatile
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+    Partition {
+        #[command(subcommand)]
+        verb: PartitionVerb,
+    },
+    /// Read and write the label area of persistent memory
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+    Labels {
+        #[command(subcommand)]
+        verb: LabelsVerb,
+    },
+    /// Show and set how a device scrubs its memory
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+    Scrub {
+        #[command(subcommand)]
+        verb: ScrubVerb,
+    },
+    /// List, inject and clear poison
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+    Poison {
+        #[command(subcommand)]
+        verb: PoisonVerb,
+    },
+    /// Repair memory by spare parts of the device
+    #[command(after_help = "Examples:\n  fwgate repair emu:cxl1 --kind soft-ppr --address 0x1000 \
+                            --query\n  fwgate repair emu:cxl1 --kind row --rank 1 --row 0x20 \
+                            --yes-repair emu:cxl1")]
+    Repair(RepairArgs),
+    /// Erase all data of a device, by the kernel's own interface
+    ///
+    /// How long it may take is --timeout, one hour without it; it goes on in the device after that.
+    #[command(after_help = "Examples:\n  fwgate sanitize emu:cxl1 --dry-run\n  fwgate sanitize \
+                            emu:cxl1 --yes-destroy-data emu:cxl1")]
+    Sanitize(SanitizeArgs),
+    /// Show a device's security state, or freeze it
+    #[command(
+        override_usage = "fwgate security [OPTIONS] DEV\n       fwgate security freeze [OPTIONS] DEV",
+        subcommand_value_name = "VERB",
+        subcommand_help_heading = "Verbs",
+        after_help = "Example:\n  fwgate security emu:cxl0"
+    )]
+    Security(SecurityArgs),
+    /// Show and update a device's firmware
+    #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+    Firmware {
+        #[command(subcommand)]
+        verb: FirmwareVerb,
+    },
+    /// Show an effects log: what each command does, says it does, needs
     ///
     /// `-o raw` writes the log's own bytes, which `--from` reads.
     #[command(
@@ -94,7 +200,7 @@ pub(crate) enum Verb {
                       --protocol cxl -o json"
     )]
     Effects(EffectsArgs),
-    /// Find where an effects log says less than is known, or contradicts itself
+    /// Find where an effects log says less than is known
     #[command(
         override_usage = "fwgate lint [OPTIONS] DEV\n       fwgate lint [OPTIONS] --from FILE \
                           --protocol cxl|nvme",
@@ -112,7 +218,7 @@ pub(crate) enum Verb {
                       debug-read\n  fwgate explain emu:cxl0 get-health-info --as 4099:fwgate"
     )]
     Explain(ExplainArgs),
-    /// Judge a command, put the decision on record, and send it if allowed
+    /// Judge a command, record the decision, and send it if allowed
     #[command(
         override_usage = "fwgate send [OPTIONS] DEV COMMAND",
         after_help = "COMMAND is a number (0xC001, C001h) or a name from the tables \
@@ -161,6 +267,26 @@ pub(crate) struct InfoArgs {
     /// Device, such as emu:cxl0
     #[arg(value_name = "DEV")]
     pub(crate) device: String,
+}
+
+/// `doctor`.
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// One device; without it, all of this machine
+    #[arg(value_name = "DEV")]
+    pub(crate) device: Option<String>,
+    /// End with status 9 if there is a finding at least that bad
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    pub(crate) fail_on: Option<DoctorSeverity>,
+}
+
+/// How bad a finding of doctor is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum DoctorSeverity {
+    /// A path is missing, or there is a warning
+    Missing,
+    /// Something lets people round the gate, or makes commands fail
+    Warning,
 }
 
 /// A file in place of a device.

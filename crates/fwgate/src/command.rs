@@ -237,7 +237,7 @@ fn payload(args: &CommandArgs) -> Result<Option<Vec<u8>>, CliError> {
 }
 
 /// Bytes from hexadecimal digits; blanks, colons and underscores between them do not count.
-fn from_hex(text: &str) -> Result<Vec<u8>, CliError> {
+pub(crate) fn from_hex(text: &str) -> Result<Vec<u8>, CliError> {
     let bad = |offset: usize, detail: String, found: &str| {
         CliError::usage("bad-hex", detail)
             .argument("--hex")

@@ -7,6 +7,10 @@
 //! *Spec*: the layouts are those of `fwgate_wire`, which names its sources; the emulated device's
 //! telemetry is described in `crates/emulator`; NVMe: `include/linux/nvme.h @ v7.3`.
 
+pub(crate) mod events;
+pub(crate) mod media;
+pub(crate) mod nvme;
+
 use fwgate_gate::Message;
 use fwgate_gate::text::clean;
 use fwgate_policy::Protocol;
@@ -27,6 +31,37 @@ const EMULATED_CXL: (u16, u16) = (fwgate_emulator::VENDOR_ID, fwgate_emulator::C
 pub(crate) struct Decoded(Vec<(&'static str, Value)>);
 
 impl Decoded {
+    /// These names and values.
+    pub(crate) const fn new(fields: Fields) -> Self {
+        Self(fields)
+    }
+
+    /// Whether the value of that name is true.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, value)| *known == name && *value == Value::Bool(true))
+    }
+
+    /// Names and values as people read them.
+    pub(crate) fn rows(&self) -> Vec<(String, String)> {
+        let value = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            Value::Bool(true) => "yes".to_owned(),
+            Value::Bool(false) => "no".to_owned(),
+            Value::Null => "-".to_owned(),
+            Value::Array(items) => {
+                let items: Vec<String> = items
+                    .iter()
+                    .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                    .map(|item| if item.is_empty() { "(empty)".to_owned() } else { item })
+                    .collect();
+                items.join(", ")
+            }
+            other => other.to_string(),
+        };
+        let rows = self.0.iter().map(|(name, it)| (name.replace('_', " "), value(it)));
+        rows.collect()
+    }
+
     /// Names and values.
     pub(crate) fn fields(&self) -> &[(&'static str, Value)] {
         &self.0
@@ -59,7 +94,13 @@ pub(crate) fn reply(message: &Message, pci: (u16, u16), bytes: &[u8]) -> Option<
         (Protocol::Cxl, 0x4200) => health(bytes)?,
         (Protocol::Cxl, 0x4201) => alerts(bytes)?,
         (Protocol::Cxl, 0x4203) => shutdown(bytes)?,
+        (Protocol::Cxl, 0x4500) => media::security(bytes)?,
         (Protocol::Cxl, 0xC000) if pci == EMULATED_CXL => telemetry(bytes)?,
+        (Protocol::NvmeAdmin, 0x02) => match message {
+            Message::NvmeAdmin { cdw: [cdw10, ..], .. } if cdw10 & 0xFF == 2 => nvme::smart(bytes)?,
+            Message::NvmeAdmin { cdw: [cdw10, ..], .. } if cdw10 & 0xFF == 3 => nvme::slots(bytes)?,
+            _ => return None,
+        },
         (Protocol::NvmeAdmin, 0x06) => match message {
             Message::NvmeAdmin { cdw: [cdw10, ..], .. } if cdw10 & 0xFF == 1 => {
                 nvme_identify(bytes)?
@@ -71,7 +112,8 @@ pub(crate) fn reply(message: &Message, pci: (u16, u16), bytes: &[u8]) -> Option<
     Some(Decoded(fields))
 }
 
-type Fields = Vec<(&'static str, Value)>;
+/// Names and values, in the order of the reply.
+pub(crate) type Fields = Vec<(&'static str, Value)>;
 
 fn text(bytes: &[u8]) -> Value {
     Value::from(clean(bytes.trim_ascii_end(), 64))

@@ -5,7 +5,7 @@
 //! *Invariants*: a device is opened only under its lock, and sent to only by the gate. Locks are
 //! taken in the order of the names, before the journal's.
 //!
-//! *Not here*: devices of the kernel; this version reaches none.
+//! *Not here*: devices of this machine (`machine`).
 
 use std::error::Error as _;
 use std::fmt;
@@ -13,14 +13,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fwgate_emulator::{FaultPlan, NAMES};
+use fwgate_emulator::{CxlDevice, EmulatedCxl, FaultPlan, NAMES, OpenError, Options as Emulated};
 use fwgate_gate::journal::{Journal, Options};
-use fwgate_gate::{Device, Gate, InProcess, KnownLogs, NoKernel, Opened};
+use fwgate_gate::{
+    Caller, Device, Gate, HostKernel, InProcess, KernelInterface, KnownLogs, NoKernel, Opened,
+};
 
 use crate::error::{CliError, shown};
 use crate::exit::Exit;
 use crate::files;
 use crate::lock::DeviceLock;
+use crate::machine;
+use crate::person::Names;
 use crate::state::State;
 
 /// How long anything is waited for, unless `--timeout` says otherwise.
@@ -32,36 +36,83 @@ const PREFIX: &str = "emu:";
 /// The most that is read of a plan of faults.
 const FAULTS_LIMIT: usize = 1 << 20;
 
-/// The names of all devices within reach.
-pub(crate) fn all() -> Vec<String> {
+/// What a name stands for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Known {
+    /// A device in software, by the emulator's own name.
+    Emulated(&'static str),
+    /// A device of this machine.
+    Real(machine::Target),
+}
+
+/// A device, and the kernel's own interfaces to it.
+#[derive(Clone)]
+pub(crate) struct Unit {
+    /// The device, as the gate sends to it.
+    pub(crate) device: Arc<dyn Device>,
+    /// The interfaces; none where no kernel drives it.
+    pub(crate) interfaces: Vec<Arc<dyn KernelInterface>>,
+}
+
+/// Whether a name can only be that of an emulated device.
+pub(crate) fn is_emulated(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
+/// The names of the emulated devices.
+pub(crate) fn emulated() -> Vec<String> {
     NAMES.iter().map(|name| format!("{PREFIX}{name}")).collect()
 }
 
-/// The emulator's own name for a device.
-fn known(name: &str) -> Result<&'static str, CliError> {
-    let plain = name.strip_prefix(PREFIX);
-    plain.and_then(|plain| NAMES.into_iter().find(|known| *known == plain)).ok_or_else(|| {
-        let detail = format!(
-            "no device `{}`: this version reaches emulated devices only: {}",
-            shown(name),
-            all().join(", ")
-        );
+/// The names of all devices within reach, emulated ones first.
+pub(crate) fn all() -> Vec<String> {
+    emulated().into_iter().chain(machine::names()).collect()
+}
+
+/// What a name stands for.
+fn known(name: &str) -> Result<Known, CliError> {
+    let Some(plain) = name.strip_prefix(PREFIX) else {
+        return machine::find(name).map(Known::Real);
+    };
+    NAMES.into_iter().find(|known| *known == plain).map(Known::Emulated).ok_or_else(|| {
+        let detail =
+            format!("no emulated device `{}`; there are {}", shown(name), emulated().join(", "));
         CliError::new(Exit::NotFound, "unknown-device", detail).device(name)
     })
+}
+
+impl Known {
+    /// The one name that locks and records know the device by.
+    fn name(&self) -> String {
+        match self {
+            Self::Emulated(plain) => format!("{PREFIX}{plain}"),
+            Self::Real(target) => target.name().to_owned(),
+        }
+    }
+}
+
+/// A device of a session.
+struct Entry {
+    name: String,
+    /// What the user called it.
+    called: Vec<String>,
+    unit: Result<Unit, CliError>,
 }
 
 /// Some devices under their locks, behind a gate with its journal.
 pub(crate) struct Session {
     gate: Gate,
-    devices: Vec<Result<Arc<dyn Device>, CliError>>,
-    names: Vec<String>,
+    entries: Vec<Entry>,
+    /// Whether a device of this machine is among them.
+    real: bool,
     until: Option<Instant>,
     _locks: Vec<DeviceLock>,
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("names", &self.names).finish_non_exhaustive()
+        let names: Vec<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+        f.debug_struct("Session").field("names", &names).finish_non_exhaustive()
     }
 }
 
@@ -72,9 +123,13 @@ impl Session {
         purpose: &str,
         timeout: Option<Duration>,
     ) -> Result<Self, CliError> {
-        // A name that is wrong makes no folder.
+        // A name that is wrong makes no folder; nor does a device that is out of reach.
         for name in names {
-            known(name)?;
+            if let Known::Real(target) = known(name)?
+                && names.len() == 1
+            {
+                machine::only_root(target.name())?;
+            }
         }
         let owner = rustix::process::geteuid().as_raw();
         Self::open_in(&State::find()?, names, purpose, owner, timeout, faults()?.as_ref())
@@ -95,23 +150,35 @@ impl Session {
             || until.map_or(patience, |until| until.saturating_duration_since(Instant::now()));
         state.make()?;
         let folder = state.devices();
-        let mut sorted = names.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
+        let mut wanted: Vec<(String, Known, Vec<String>)> = Vec::new();
+        for name in names {
+            let known = known(name)?;
+            match wanted.iter_mut().find(|(_, other, _)| *other == known) {
+                Some((_, _, called)) => called.push((*name).to_owned()),
+                None => wanted.push((known.name(), known, vec![(*name).to_owned()])),
+            }
+        }
+        wanted.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        let real = wanted.iter().any(|(_, known, _)| matches!(known, Known::Real(_)));
         let mut locks = Vec::new();
-        let mut devices = Vec::new();
-        for name in &sorted {
-            locks.push(DeviceLock::take(&folder, name, purpose, left())?);
-            devices.push(open(name, &folder, faults.cloned()));
+        let mut entries = Vec::new();
+        for (name, known, called) in wanted {
+            locks.push(DeviceLock::take(&folder, &name, purpose, left())?);
+            let unit = match &known {
+                Known::Emulated(plain) => open(&name, plain, &folder, faults.cloned()),
+                Known::Real(target) => {
+                    machine::only_root(&name).and_then(|()| machine::open(target))
+                }
+            };
+            entries.push(Entry { name, called, unit });
         }
         let options = Options::default().wait(left());
         let journal = Arc::new(Journal::open(&state.journal(), options)?);
-        // Only devices in software are within reach, and there is no kernel to taint.
-        let host = Arc::new(NoKernel);
+        // A device in software has no kernel that it could taint.
+        let host: Arc<dyn HostKernel> = if real { machine::host() } else { Arc::new(NoKernel) };
         let gate = Gate::new(journal, Arc::new(InProcess::owned_by(owner)), host)
             .remembering(KnownLogs::new(state.known_logs()));
-        let names = sorted.into_iter().map(str::to_owned).collect();
-        Ok(Self { gate, devices, names, until, _locks: locks })
+        Ok(Self { gate, entries, real, until, _locks: locks })
     }
 
     /// The gate.
@@ -124,17 +191,28 @@ impl Session {
         self.until.map_or(DEADLINE, |until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// A device of the session.
-    pub(crate) fn device(&self, name: &str) -> Result<Arc<dyn Device>, CliError> {
-        let at = self.names.iter().position(|known| known == name);
-        match at.and_then(|at| self.devices.get(at)) {
-            Some(Ok(device)) => Ok(Arc::clone(device)),
+    /// Who asks: this process, with the capabilities that count for the session's devices.
+    pub(crate) fn caller(&self) -> Caller {
+        let names = Names::of_this_machine();
+        if self.real { machine::caller(&names) } else { names.this_process() }
+    }
+
+    /// A device of the session with the kernel's interfaces to it, by any of its names.
+    pub(crate) fn unit(&self, name: &str) -> Result<Unit, CliError> {
+        let fits = |entry: &&Entry| entry.name == name || entry.called.iter().any(|it| it == name);
+        match self.entries.iter().find(fits).map(|entry| &entry.unit) {
+            Some(Ok(unit)) => Ok(unit.clone()),
             Some(Err(error)) => Err(error.again()),
             None => known(name).and_then(|_| {
                 let detail = format!("`{name}` is not part of this session");
                 Err(CliError::new(Exit::Failed, "session", detail).device(name))
             }),
         }
+    }
+
+    /// A device of the session.
+    pub(crate) fn device(&self, name: &str) -> Result<Arc<dyn Device>, CliError> {
+        Ok(self.unit(name)?.device)
     }
 
     /// A device of the session with its facts, which are read on record.
@@ -152,18 +230,47 @@ impl Session {
     }
 }
 
-fn open(name: &str, folder: &Path, faults: Option<FaultPlan>) -> Result<Arc<dyn Device>, CliError> {
-    let opened = fwgate_emulator::open(known(name)?, folder, faults).map_err(|error| {
+/// The kernel's interfaces to a device of this machine, without its lock: for what is to end a
+/// command that somebody else waits for. `None` for an emulated device.
+pub(crate) fn interfaces_beside(
+    name: &str,
+) -> Result<Option<Vec<Arc<dyn KernelInterface>>>, CliError> {
+    match known(name)? {
+        Known::Emulated(_) => Ok(None),
+        Known::Real(target) => {
+            machine::only_root(target.name())?;
+            Ok(Some(machine::open(&target)?.interfaces))
+        }
+    }
+}
+
+/// Opens an emulated device, with its emulated kernel's interfaces.
+fn open(
+    name: &str,
+    plain: &str,
+    folder: &Path,
+    faults: Option<FaultPlan>,
+) -> Result<Unit, CliError> {
+    let broken = |error: OpenError| {
         let mut detail = error.to_string();
         if let Some(source) = error.source() {
             detail.push_str(&format!(": {source}"));
         }
         CliError::new(Exit::Failed, "device-state", shown(&detail)).device(name)
-    })?;
-    opened.ok_or_else(|| {
+    };
+    // The one that a kernel drives.
+    let driven = Emulated::cxl1();
+    if plain == driven.name {
+        let options = Emulated { faults, ..driven };
+        let device = CxlDevice::new(EmulatedCxl::open(folder, options).map_err(broken)?);
+        return Ok(Unit { interfaces: device.interfaces(), device });
+    }
+    let opened = fwgate_emulator::open(plain, folder, faults).map_err(broken)?;
+    let device = opened.ok_or_else(|| {
         let detail = format!("no device `{}`", shown(name));
         CliError::new(Exit::NotFound, "unknown-device", detail).device(name)
-    })
+    })?;
+    Ok(Unit { device, interfaces: Vec::new() })
 }
 
 /// The faults that the environment asks for.
@@ -188,13 +295,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_emulated_devices_are_within_reach() {
-        assert_eq!(known("emu:cxl0").unwrap(), "cxl0");
-        for name in ["mem0", "cxl0", "emu:", "emu:cxl9", "emu:../cxl0", "/dev/nvme0", ""] {
+    fn a_name_that_is_not_there_is_told_with_those_that_are() {
+        assert_eq!(known("emu:cxl0").unwrap(), Known::Emulated("cxl0"));
+        for name in ["emu:", "emu:cxl9", "emu:../cxl0"] {
             let error = known(name).unwrap_err();
             assert_eq!((error.exit(), error.code()), (Exit::NotFound, "unknown-device"), "{name}");
-            assert!(error.detail().contains("emulated devices only"), "{}", error.detail());
+            assert!(error.detail().contains("emu:cxl0, emu:cxl1"), "{}", error.detail());
         }
+        for name in ["no-such-device", "cxl0", "/dev/no-such-node", "ffff:ff:1f.7", ""] {
+            let error = known(name).unwrap_err();
+            assert_eq!((error.exit(), error.code()), (Exit::NotFound, "unknown-device"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_drives_a_device_brings_its_interfaces() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::at(&folder.path().join("state"));
+        let names = ["emu:cxl0", "emu:cxl1"];
+        let session = Session::open_in(&state, &names, "test", 1000, None, None).unwrap();
+        assert!(session.unit("emu:cxl0").unwrap().interfaces.is_empty());
+        let keys: Vec<&str> =
+            session.unit("emu:cxl1").unwrap().interfaces.iter().map(|it| it.key()).collect();
+        assert!(keys.contains(&"cxl-sanitize") && keys.contains(&"firmware-upload"), "{keys:?}");
     }
 
     #[test]

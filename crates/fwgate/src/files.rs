@@ -4,18 +4,27 @@
 //! What is read is hostile. *Invariants*: never more than the limit is held; an output file is
 //! made 0600 under another name and takes its place in one step.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
 
 use crate::error::{CliError, path as shown_path};
 use crate::exit::Exit;
 
-/// Reads a file that an option names, at most `limit` bytes; `-` is standard input.
+/// How long a pipe that has a writer may stay silent.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How often it is looked at meanwhile.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Reads a file that an option names, at most `limit` bytes; `-` is standard input. A file is a
+/// regular one, or a pipe that somebody writes to.
 pub(crate) fn read(file: &Path, limit: usize, option: &str) -> Result<Vec<u8>, CliError> {
     let fail = |error: &io::Error| {
-        let detail = format!("cannot read `{}`: {error}", shown_path(file));
+        let detail = format!("cannot read `{}`: {}", shown_path(file), plain(error));
         CliError::usage("unreadable-file", detail).argument(option).file(file)
     };
     let mut bytes = Vec::new();
@@ -23,8 +32,7 @@ pub(crate) fn read(file: &Path, limit: usize, option: &str) -> Result<Vec<u8>, C
     if file == Path::new("-") {
         io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(|error| fail(&error))?;
     } else {
-        let opened = File::open(file).map_err(|error| fail(&error))?;
-        opened.take(most).read_to_end(&mut bytes).map_err(|error| fail(&error))?;
+        bytes = read_file(file, most).map_err(|error| fail(&error))?;
     }
     if bytes.len() > limit {
         let detail =
@@ -36,6 +44,39 @@ pub(crate) fn read(file: &Path, limit: usize, option: &str) -> Result<Vec<u8>, C
             .expected(format!("at most {limit} bytes"), "more"));
     }
     Ok(bytes)
+}
+
+fn read_file(file: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    // A pipe that nobody writes to would hold us at this place for ever.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    options.read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
+    let opened = options.open(file)?;
+    let kind = opened.metadata()?.file_type();
+    let pipe = kind.is_fifo();
+    if !kind.is_file() && !pipe {
+        return Err(io::Error::other("it is no regular file and no pipe"));
+    }
+    let mut taken = opened.take(most);
+    let mut bytes = Vec::new();
+    let mut until = Instant::now().checked_add(SILENCE);
+    loop {
+        let before = bytes.len();
+        match taken.read_to_end(&mut bytes) {
+            Ok(_) if pipe && bytes.is_empty() => {
+                return Err(io::Error::other("nobody writes to this pipe"));
+            }
+            Ok(_) => return Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if bytes.len() > before {
+            until = Instant::now().checked_add(SILENCE);
+        } else if until.is_some_and(|until| Instant::now() >= until) {
+            return Err(io::Error::other("who writes to this pipe has said nothing for 10 s"));
+        }
+        std::thread::sleep(AGAIN);
+    }
 }
 
 /// Where a reply is to go: a file beside its final place, made before anything is sent.
@@ -67,6 +108,11 @@ impl Output {
             .tempfile_in(folder)
             .map_err(|error| unwritable(place, &error))?;
         Ok(Self { place: place.to_owned(), beside, force })
+    }
+
+    /// The same, where a file was named at all.
+    pub(crate) fn prepare_any(place: Option<&Path>, force: bool) -> Result<Option<Self>, CliError> {
+        place.map(|place| Self::prepare(place, force)).transpose()
     }
 
     /// Puts the bytes in place.
@@ -115,9 +161,13 @@ fn lost(place: &Path, error: &io::Error) -> CliError {
     CliError::new(Exit::Failed, "output-lost", detail).file(place)
 }
 
-/// What the system said, without the name of the file beside.
+/// What the system said, without the name of the file beside; or what was said here.
 fn plain(error: &io::Error) -> String {
-    if error.get_ref().is_some() { error.kind().to_string() } else { error.to_string() }
+    match error.get_ref() {
+        Some(said) if error.kind() == io::ErrorKind::Other => said.to_string(),
+        Some(_) => error.kind().to_string(),
+        None => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -134,10 +184,59 @@ mod tests {
         let error = read(&file, 8, "--payload").unwrap_err();
         assert_eq!((error.exit(), error.code()), (Exit::Usage, "file-too-long"));
         assert_eq!(read(folder.path(), 8, "--payload").unwrap_err().code(), "unreadable-file");
-        assert_eq!(
-            read(Path::new("/dev/zero"), 8, "--payload").unwrap_err().code(),
-            "file-too-long"
-        );
+    }
+
+    #[test]
+    fn what_is_no_file_and_no_pipe_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for place in [Path::new("/dev/zero"), Path::new("/dev/null"), folder.path()] {
+            let error = read(place, 8, "--payload").unwrap_err();
+            assert_eq!((error.exit(), error.code()), (Exit::Usage, "unreadable-file"), "{place:?}");
+            assert!(error.detail().contains("no regular file"), "{}", error.detail());
+        }
+    }
+
+    fn pipe(folder: &Path) -> PathBuf {
+        let place = folder.join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &place,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        place
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_writes_to_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let began = Instant::now();
+        let error = read(&pipe(folder.path()), 8, "--from").unwrap_err();
+        assert_eq!((error.exit(), error.code()), (Exit::Usage, "unreadable-file"));
+        assert!(error.detail().contains("nobody writes"), "{}", error.detail());
+        assert!(began.elapsed() < SILENCE / 2);
+    }
+
+    #[test]
+    fn a_pipe_that_is_written_to_slowly_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = pipe(folder.path());
+        let there = place.clone();
+        let (ready, go) = std::sync::mpsc::channel();
+        let writer = std::thread::spawn(move || {
+            // Opened both ways, so that it does not wait for a reader.
+            let mut file = OpenOptions::new().read(true).write(true).open(there).unwrap();
+            file.write_all(b"one").unwrap();
+            ready.send(()).unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            file.write_all(b"two").unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+        });
+        go.recv().unwrap();
+        assert_eq!(read(&place, 64, "--from").unwrap(), b"onetwo");
+        writer.join().unwrap();
     }
 
     #[test]

@@ -34,8 +34,11 @@ impl DeviceLock {
         purpose: &str,
         patience: Duration,
     ) -> Result<Self, CliError> {
-        let file_name = device.rsplit(':').next().unwrap_or(device);
-        let place = folder.join(format!("{file_name}.lock"));
+        // A real device may have the name of an emulated one.
+        let place = folder.join(match device.strip_prefix("emu:") {
+            Some(plain) => format!("{plain}.lock"),
+            None => format!("machine-{}.lock", device.replace(['/', ':'], "_")),
+        });
         let failed = |error: &io::Error| {
             let detail = format!("cannot lock `{}`: {error}", shown_path(&place));
             CliError::new(Exit::Failed, "device-lock", detail).device(device).file(&place)

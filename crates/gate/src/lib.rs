@@ -25,6 +25,7 @@
     )
 )]
 
+pub mod abi;
 pub mod caller;
 pub mod device;
 pub mod explain;

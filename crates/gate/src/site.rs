@@ -96,9 +96,12 @@ fn default_answer(question: &SiteQuestion<'_, '_>) -> SiteAnswer {
     let administration = class.kind == fwgate_policy::tables::Kind::Administration && !class.opaque;
     let health = Grants { may_see: Disclosure::Health, ..Grants::NONE };
     let (site, grants, rule) = if caller.capabilities.sys_admin && !class.opaque {
+        // What the kernel's fwctl asks for its widest scope.
+        let rawio = caller.capabilities.sys_rawio;
+        let scope = if rawio { Scope::DebugWriteFull } else { Scope::DebugWrite };
         let grants = Grants {
             may_see: Disclosure::Dump,
-            scope: Some(Scope::DebugWrite),
+            scope: Some(scope),
             named_action: true,
             ..Grants::NONE
         };

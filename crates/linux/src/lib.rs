@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod caller;
 pub mod device;
 pub mod discover;
 pub mod host;

@@ -301,7 +301,10 @@ impl<'q, 'a> Case<'q, 'a> {
         let standing = self.question.standing;
         let kernel_route = matches!(self.question.route, Route::Kernel(_));
         if standing.path.kind == PathKind::None {
-            self.reasons.push(Level::Deny, 0, Code::NoPath, Operand::None);
+            // Who is shown the kernel's interface needs no other path.
+            if !self.reasons.redirects() {
+                self.reasons.push(Level::Deny, 0, Code::NoPath, Operand::None);
+            }
         } else if self.effects.contains(Effects::BACKGROUND)
             && !standing.path.follows_background
             && !kernel_route

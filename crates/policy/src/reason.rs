@@ -262,6 +262,11 @@ impl<'a> Reasons<'a> {
         self.strictest
     }
 
+    /// Whether the kernel's own interface was pointed to.
+    pub(crate) fn redirects(&self) -> bool {
+        self.iter().any(|reason| reason.level == Level::Redirect)
+    }
+
     /// The first reason at the strictest level: what to tell first.
     #[must_use]
     pub fn headline(&self) -> Option<&Reason<'a>> {

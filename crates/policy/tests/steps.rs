@@ -102,6 +102,7 @@ fn example(code: Code) -> Told {
             ask = cxl(LONG, &[]);
             ask.standing.path.follows_background = false;
         }
+        Code::NoPath => ask.standing.path = fwgate_policy::Path::NONE,
         Code::RateLimited => ask.standing.over_budget = true,
         _ => panic!("no example for {code:?}"),
     }
@@ -581,13 +582,6 @@ fn a_background_operation_needs_a_path_that_can_follow_it_or_the_kernels_own_int
     };
     by_kernel_blind(by_kernel(LONG, &[])).is_allowed();
     by_kernel_blind(by_kernel_without_interface(LONG)).is_refused_with(Code::WrongInterface);
-}
-
-#[test]
-fn a_used_up_budget_stops_reads_too() {
-    let mut ask = cxl(0x0400, &[]);
-    ask.standing.over_budget = true;
-    ask.told().is_refused_with(Code::RateLimited);
 }
 
 #[test]

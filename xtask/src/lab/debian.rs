@@ -159,14 +159,19 @@ fn install(cache: &Cache, plain: &[&str], newer: &[&str]) -> Result<(), String> 
     println!("lab: tools: installing, with the mirror of this machine's own sources");
     cache.clear_log("tools")?;
     cache.run("tools", as_root("apt-get")?.args(&apt.options).args(["update", "-q"]))?;
-    for (target, packages) in [(own.clone(), plain), (format!("{own}-backports"), newer)] {
+    // Without a target release for the plain ones: what fits the installed libraries is taken, also
+    // where these are security updates.
+    let backports = format!("{own}-backports");
+    for (target, packages) in [(None, plain), (Some(backports), newer)] {
         if packages.is_empty() {
             continue;
         }
         let mut command = as_root("apt-get")?;
         command.args(&apt.options).args(["install", "-y", "-q", "--no-install-recommends"]);
-        command.args(["-t", &target]).args(packages);
-        cache.run("tools", &mut command)?;
+        if let Some(target) = target {
+            command.args(["-t", &target]);
+        }
+        cache.run("tools", command.args(packages))?;
     }
     Ok(())
 }
@@ -312,11 +317,6 @@ impl Sources {
         format!("deb [signed-by={KEYRING}] {} {suite} main", self.main)
     }
 
-    /// The mirror's address.
-    pub(crate) fn mirror(&self) -> &str {
-        &self.main
-    }
-
     /// What the machine itself runs.
     fn all(&self, codename: &str) -> Vec<String> {
         let mut lines = vec![self.line(codename), self.line(&format!("{codename}-updates"))];
@@ -340,7 +340,7 @@ pub(crate) fn codename(os_release: &str) -> Result<String, String> {
 /// The machine's mirror.
 pub(crate) fn machine_mirror() -> Result<String, String> {
     let own = codename(&read("/etc/os-release")?)?;
-    Ok(Sources::of_machine(&own)?.mirror().to_owned())
+    Ok(Sources::of_machine(&own)?.main)
 }
 
 fn read(path: &str) -> Result<String, String> {

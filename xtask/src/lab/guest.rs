@@ -16,10 +16,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::cache::{Cache, fail, remove, tail};
 use super::initrd;
 use super::machine::{Files, Wanted, arguments};
-use super::qmp::Relay;
+use super::qmp::{Channel, Relay};
 
 /// The size of each disk; the files are sparse.
 const DISK: u64 = 64 << 20;
@@ -55,6 +57,17 @@ pub(crate) struct Run {
     pub(crate) last_words: String,
 }
 
+/// What is done once QEMU runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start {
+    /// Nothing.
+    Alone,
+    /// A person is given the console.
+    Shell,
+    /// Devices are plugged in.
+    Plug(fn(&mut Channel) -> Result<(), String>),
+}
+
 /// Boots the fast guest with the folder as its share.
 pub(crate) fn run(cache: &Cache, wanted: &Wanted, share: &Path) -> Result<Run, String> {
     let share = share.canonicalize().map_err(|error| fail(share, &error))?;
@@ -74,7 +87,8 @@ pub(crate) fn run(cache: &Cache, wanted: &Wanted, share: &Path) -> Result<Run, S
         made.map_err(|error| fail(&disk, &error))?;
     }
     let arguments = arguments(wanted, &files);
-    boot(&arguments, wanted.limit, &files.qmp(), &share, wanted.shell)
+    let start = if wanted.shell { Start::Shell } else { Start::Alone };
+    boot(&arguments, wanted.limit, &files.qmp(), &share, start)
 }
 
 /// Starts QEMU and waits.
@@ -83,7 +97,7 @@ pub(crate) fn boot(
     limit: u32,
     qmp: &Path,
     share: &Path,
-    shell: bool,
+    start: Start,
 ) -> Result<Run, String> {
     for old in ["rc", "out.txt", "dmesg.txt", "console.txt", "qmp.log", "qemu.log"] {
         remove(&share.join(old))?;
@@ -94,13 +108,28 @@ pub(crate) fn boot(
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--kill-after=5s", &format!("{limit}s"), "qemu-system-x86_64"]);
     command.args(arguments);
-    if !shell {
+    if !matches!(start, Start::Shell) {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     }
     let began = Instant::now();
     let mut child = command.spawn().map_err(|error| format!("cannot run timeout: {error}"))?;
     if let Some(console) = child.stdout.take() {
-        watch(console, &share.join("console.txt"), &share.join("qmp.log"), qmp)?;
+        let relay = match start {
+            Start::Plug(plug) => {
+                let channel = Channel::connect(qmp).and_then(|mut channel| {
+                    let plugged = plug(&mut channel);
+                    if plugged.is_err() {
+                        // Nothing is left running.
+                        let _ = channel.ask(&json!({"execute": "quit"}));
+                    }
+                    plugged.map(|()| channel)
+                });
+                let said = || tail(&fs::read(share.join("qemu.log")).unwrap_or_default(), 4);
+                Relay::over(channel.map_err(|why| format!("{why}\n{}", said()))?)
+            }
+            Start::Alone | Start::Shell => Relay::new(qmp.to_owned()),
+        };
+        watch(console, &share.join("console.txt"), &share.join("qmp.log"), relay)?;
     }
     let status = child.wait().map_err(|error| format!("QEMU: {error}"))?;
     let time = began.elapsed();
@@ -125,8 +154,7 @@ fn end(rc: Option<&str>, qemu: Option<i32>) -> End {
 }
 
 /// Keeps the console until it ends, and carries the requests in it.
-fn watch(console: impl Read, kept: &Path, log: &Path, qmp: &Path) -> Result<(), String> {
-    let mut relay = Relay::new(qmp.to_owned());
+fn watch(console: impl Read, kept: &Path, log: &Path, mut relay: Relay) -> Result<(), String> {
     let mut kept_file = File::create(kept).map_err(|error| fail(kept, &error))?;
     let mut console = BufReader::new(console);
     let mut line = Vec::new();
@@ -170,7 +198,7 @@ mod tests {
         let kept = folder.path().join("console.txt");
         let log = folder.path().join("qmp.log");
         let text = b"LAB: ready\nLAB-QMP {\"execute\":\"quit\",\"id\":\"1\"}\n\xff end";
-        watch(text.as_slice(), &kept, &log, Path::new("/no/such/socket")).unwrap();
+        watch(text.as_slice(), &kept, &log, Relay::new("/no/such/socket".into())).unwrap();
         assert_eq!(fs::read(kept).unwrap(), text);
         assert!(fs::read_to_string(log).unwrap().contains("\"id\":\"1\""));
     }

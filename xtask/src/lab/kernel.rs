@@ -219,6 +219,7 @@ pub(crate) fn stock(cache: &Cache, versions: &Versions) -> Result<String, String
             fs::rename(tree.join(name), &to).map_err(|error| fail(&tree.join(name), &error))?;
         }
         let modules = new.join("modules");
+        // With what `depmod` reads.
         fs::rename(&tree, &modules).map_err(|error| fail(&tree, &error))?;
         remove(&new.join("package"))?;
         replace(&new, &cache.path("stock"))?;

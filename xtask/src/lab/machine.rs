@@ -224,18 +224,23 @@ fn command_line(wanted: &Wanted) -> String {
 
 /// Two memory devices, each behind a root port of a host bridge of their own: one volatile with
 /// serial 1001h, one persistent with a label area and serial 1002h.
-pub(crate) fn cxl(list: &mut Arguments) {
+fn cxl(list: &mut Arguments) {
+    cxl_ports(list);
+    list.pair("-device", "cxl-type3,bus=rp0,volatile-memdev=vmem0,id=cxl-vmem0,sn=0x1001");
+    list.pair(
+        "-device",
+        "cxl-type3,bus=rp1,persistent-memdev=pmem0,lsa=lsa0,id=cxl-pmem0,sn=0x1002",
+    );
+}
+
+/// The host bridge, its root ports, and the memory behind the devices.
+pub(crate) fn cxl_ports(list: &mut Arguments) {
     for (id, size) in [("vmem0", "256M"), ("pmem0", "256M"), ("lsa0", "1M")] {
         list.pair("-object", &format!("memory-backend-ram,id={id},share=on,size={size}"));
     }
     list.pair("-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1");
     list.pair("-device", "cxl-rp,port=0,bus=cxl.1,id=rp0,chassis=0,slot=2");
     list.pair("-device", "cxl-rp,port=1,bus=cxl.1,id=rp1,chassis=0,slot=3");
-    list.pair("-device", "cxl-type3,bus=rp0,volatile-memdev=vmem0,id=cxl-vmem0,sn=0x1001");
-    list.pair(
-        "-device",
-        "cxl-type3,bus=rp1,persistent-memdev=pmem0,lsa=lsa0,id=cxl-pmem0,sn=0x1002",
-    );
 }
 
 /// A controller with two namespaces in a slot that it can be pulled from, and a third disk that

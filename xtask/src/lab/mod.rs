@@ -10,12 +10,17 @@
 
 mod cache;
 mod debian;
+mod full;
 mod guest;
 mod initrd;
 mod kernel;
 mod machine;
 mod modules;
+mod outcome;
+mod programs;
 mod qmp;
+mod scenarios;
+mod trials;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +29,7 @@ use std::time::Instant;
 use crate::tree::Tree;
 use cache::Cache;
 use machine::{Kernel, Modules, Wanted};
+use scenarios::Lab;
 
 /// Runs the chore.
 pub(crate) fn run(args: &[String]) -> ExitCode {
@@ -33,7 +39,10 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     };
     let result = match verb {
         "up" => up_options(rest).map(|newest| up(newest).map(|()| ExitCode::SUCCESS)),
-        "run" => run_options(rest).map(|(wanted, folder)| run_guest(&wanted, &folder)),
+        "run" => run_options(rest).map(|asked| run_guest(&asked)),
+        "test" => {
+            trials::Options::parse(rest).map(|options| test(&options).map(|()| ExitCode::SUCCESS))
+        }
         _ => Err(format!("`lab` does not know `{verb}`; it knows up, run and test")),
     };
     match result {
@@ -58,33 +67,59 @@ fn up_options(args: &[String]) -> Result<bool, String> {
 fn up(newest: bool) -> Result<(), String> {
     let began = Instant::now();
     let cache = Cache::here()?;
-    make(&cache, newest)?;
+    make(&cache, newest, &[Lab::Fast, Lab::Full])?;
     println!("lab: up in {:.1} min", began.elapsed().as_secs_f64() / 60.0);
     Ok(())
 }
 
-/// Makes everything that is not made yet.
-fn make(cache: &Cache, newest: bool) -> Result<(), String> {
+/// Makes what these labs need and have not yet.
+fn make(cache: &Cache, newest: bool, labs: &[Lab]) -> Result<(), String> {
     let _lock = cache.lock()?;
     let tree = Tree::here();
     debian::tools(cache)?;
     let versions = kernel::Versions::choose(cache, newest)?;
-    kernel::source(cache, &versions)?;
-    let built = kernel::build(cache, &versions, &tree.path("xtask/lab/kernel.config"))?;
-    modules::variants(cache, &built)?;
     let stock = kernel::stock(cache, &versions)?;
     modules::stock(cache, &stock)?;
-    let release = kernel::built_release(cache)?;
-    let kernels = [(Kernel::Built, &*built, &*release), (Kernel::Stock, &*stock, &*versions.stock)];
-    initrd::all(cache, &tree, &kernels)
+    if labs.contains(&Lab::Fast) {
+        kernel::source(cache, &versions)?;
+        let built = kernel::build(cache, &versions, &tree.path("xtask/lab/kernel.config"))?;
+        modules::variants(cache, &built)?;
+        let release = kernel::built_release(cache)?;
+        let kernels =
+            [(Kernel::Built, &*built, &*release), (Kernel::Stock, &*stock, &*versions.stock)];
+        initrd::all(cache, &tree, &kernels)?;
+    }
+    if labs.contains(&Lab::Full) {
+        full::up(cache, &tree, &versions, &stock)?;
+    }
+    Ok(())
+}
+
+/// Runs scenarios.
+fn test(options: &trials::Options) -> Result<(), String> {
+    let cache = Cache::here()?;
+    trials::run(options, &cache, |labs| make(&cache, false, labs))
+}
+
+/// A guest to run.
+#[derive(Debug)]
+struct Asked {
+    wanted: Wanted,
+    lab: Lab,
+    folder: PathBuf,
 }
 
 /// What `lab run` was asked for, and the share.
-fn run_options(args: &[String]) -> Result<(Wanted, PathBuf), String> {
+fn run_options(args: &[String]) -> Result<Asked, String> {
     let mut wanted = Wanted::default();
+    let mut lab = Lab::Fast;
+    let mut only_fast = None;
     let mut folder = None;
     let mut args = args.iter();
     while let Some(name) = args.next() {
+        if name.starts_with("--") && !["--full", "--limit"].contains(&name.as_str()) {
+            only_fast = Some(name);
+        }
         let mut value = || args.next().ok_or_else(|| format!("`{name}` needs a value"));
         match name.as_str() {
             "--kernel" => wanted.kernel = Kernel::named(value()?)?,
@@ -93,6 +128,7 @@ fn run_options(args: &[String]) -> Result<(Wanted, PathBuf), String> {
             "--memory" => wanted.memory = Some(number(value()?)?),
             "--processors" => wanted.processors = number(value()?)?,
             "--limit" => wanted.limit = number(value()?)?,
+            "--full" => lab = Lab::Full,
             "--shell" => {
                 wanted.shell = true;
                 wanted.limit = 10 * 60 * 60;
@@ -108,8 +144,11 @@ fn run_options(args: &[String]) -> Result<(Wanted, PathBuf), String> {
         }
     }
     wanted.check()?;
+    if let (Lab::Full, Some(name)) = (lab, only_fast) {
+        return Err(format!("the full lab's guest is booted already; it takes no `{name}`"));
+    }
     let folder = folder.ok_or("`lab run` needs a folder to share")?;
-    Ok((wanted, folder))
+    Ok(Asked { wanted, lab, folder })
 }
 
 fn number(text: &str) -> Result<u32, String> {
@@ -118,10 +157,14 @@ fn number(text: &str) -> Result<u32, String> {
 }
 
 /// Boots a guest and gives its status on.
-fn run_guest(wanted: &Wanted, folder: &std::path::Path) -> Result<ExitCode, String> {
+fn run_guest(asked: &Asked) -> Result<ExitCode, String> {
+    let Asked { wanted, lab, folder } = asked;
     let cache = Cache::here()?;
-    make(&cache, false)?;
-    let run = guest::run(&cache, wanted, folder)?;
+    make(&cache, false, &[*lab])?;
+    let run = match lab {
+        Lab::Fast => guest::run(&cache, wanted, folder)?,
+        Lab::Full => full::run(&cache, wanted.limit, folder)?,
+    };
     if !wanted.shell {
         let text = std::fs::read(folder.join("out.txt")).unwrap_or_default();
         print!("{}", String::from_utf8_lossy(&text));
@@ -149,7 +192,8 @@ mod tests {
     #[test]
     fn options_of_a_run_are_read() {
         let text = "--kernel stock --modules none --append lockdown=integrity --memory 900 dir";
-        let (wanted, folder) = run_options(&words(text)).unwrap();
+        let Asked { wanted, lab, folder } = run_options(&words(text)).unwrap();
+        assert_eq!(lab, Lab::Fast);
         assert_eq!((wanted.kernel, wanted.modules), (Kernel::Stock, Modules::None));
         assert_eq!(wanted.append.trim(), "lockdown=integrity");
         assert_eq!((wanted.memory, folder), (Some(900), PathBuf::from("dir")));
@@ -165,6 +209,7 @@ mod tests {
             ("--memory 0 a", "no number above 0"),
             ("--fast a", "does not know `--fast`"),
             ("--append", "needs a value"),
+            ("--full --kernel stock a", "takes no `--kernel`"),
         ] {
             let error = run_options(&words(text)).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

@@ -73,6 +73,11 @@ impl Relay {
         Self { socket, channel: None, answers: HashMap::new() }
     }
 
+    /// Over a connection that is there already.
+    pub(crate) fn over(channel: Channel) -> Self {
+        Self { socket: PathBuf::new(), channel: Some(channel), answers: HashMap::new() }
+    }
+
     /// The line for `qmp.log`, if the console's line was a request.
     pub(crate) fn line(&mut self, line: &str) -> Option<String> {
         let request = match request(line)? {

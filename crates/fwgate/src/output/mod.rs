@@ -57,6 +57,11 @@ impl Ui {
         self.verbose
     }
 
+    /// Bytes of a reply that people are shown.
+    pub(crate) const fn shown_bytes(&self) -> usize {
+        if self.verbose { 64 << 10 } else { 256 }
+    }
+
     /// Columns there are.
     pub(crate) const fn width(&self) -> usize {
         self.width
@@ -87,6 +92,13 @@ impl Ui {
             return Err(CliError::usage("no-raw", detail).argument("-o raw"));
         }
         Ok(())
+    }
+
+    /// Bytes of a device are not for a terminal.
+    #[expect(clippy::unused_self, reason = "output goes through the one that knows the form")]
+    pub(crate) fn no_terminal(&self) -> CliError {
+        let detail = "a device's bytes are not written to a terminal; use --output FILE or a pipe";
+        CliError::usage("raw-to-terminal", detail).argument("-o raw")
     }
 
     /// Text for people: on standard output for a table, else on standard error.
@@ -158,11 +170,14 @@ fn unfit(error: &serde_json::Error) -> CliError {
     CliError::new(Exit::Failed, "output", format!("cannot put the answer into JSON: {error}"))
 }
 
-/// Columns of the terminal, kept between what a table needs and what can be read.
+/// Columns of the terminal, or what COLUMNS says where there is none; kept between what a table
+/// needs and what can be read.
 fn width() -> usize {
+    let said = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     rustix::termios::tcgetwinsize(io::stdout())
         .ok()
         .map(|size| usize::from(size.ws_col))
         .filter(|columns| *columns > 0)
+        .or_else(said)
         .map_or(WIDTH, |columns| columns.clamp(60, 160))
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tables without lines, as `nvme list` and `cxl list` users read them.
-
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+//!
+//! *Invariants*: no word is broken. Where a table is too wide, its words are broken at hyphens first;
+//! where that is not enough, each row becomes a block of its own.
 
 use crate::output::style::{HEAD, paint};
 
@@ -20,56 +21,126 @@ pub(crate) fn left_off(count: usize) -> String {
 }
 
 /// A table of these columns and rows, laid out for that width.
-pub(crate) fn table(width: usize, columns: &[&str], rows: Vec<Vec<String>>) -> String {
-    table_with(width, columns, rows, 2, &[])
+pub(crate) fn table(width: usize, columns: &[&str], rows: &[Vec<String>]) -> String {
+    for (gap, hyphens) in [(2, Hyphens::Keep), (1, Hyphens::Keep), (1, Hyphens::Break)] {
+        if let Some(widths) = widths(width, columns, rows, gap, hyphens) {
+            return lines(&widths, columns, rows, gap, hyphens);
+        }
+    }
+    blocks(width, columns, rows)
 }
 
-/// The same with blanks between the columns, and columns that are kept that wide where they need
-/// it, so that no word in them is broken.
-pub(crate) fn table_with(
+/// Whether a word may be broken after a hyphen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hyphens {
+    Keep,
+    Break,
+}
+
+/// A text in pieces that are not broken: each with what separates it from the one before.
+fn pieces(text: &str, hyphens: Hyphens) -> impl Iterator<Item = (&'static str, &str)> {
+    text.split(' ').filter(|word| !word.is_empty()).flat_map(move |word| {
+        let parts: Vec<&str> = match hyphens {
+            Hyphens::Keep => vec![word],
+            Hyphens::Break => word.split_inclusive('-').collect(),
+        };
+        parts.into_iter().enumerate().map(|(at, part)| (if at == 0 { " " } else { "" }, part))
+    })
+}
+
+/// How wide each column is; `None` where the longest pieces do not fit side by side.
+fn widths(
     width: usize,
     columns: &[&str],
-    rows: Vec<Vec<String>>,
-    gap: u16,
-    kept: &[&str],
-) -> String {
-    let widest: Vec<usize> = (0..columns.len())
-        .map(|at| {
-            let words = rows.iter().filter_map(|row| row.get(at)).flat_map(|cell| cell.split(' '));
-            words.chain(columns.get(at).copied()).map(|word| word.chars().count()).max()
-        })
-        .map(Option::unwrap_or_default)
-        .collect();
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(u16::try_from(width).unwrap_or(u16::MAX))
-        .set_header(columns.iter().copied());
-    for row in rows {
-        table.add_row(row);
+    rows: &[Vec<String>],
+    gap: usize,
+    hyphens: Hyphens,
+) -> Option<Vec<usize>> {
+    let cells = |at: usize| {
+        let below = rows.iter().filter_map(move |row| row.get(at)).map(String::as_str);
+        columns.get(at).copied().into_iter().chain(below)
+    };
+    let long = |text: &str| text.chars().count();
+    let piece =
+        |text: &str| pieces(text, hyphens).map(|(_, it)| long(it)).max().unwrap_or_default();
+    let mut made: Vec<usize> =
+        (0..columns.len()).map(|at| cells(at).map(piece).max().unwrap_or_default()).collect();
+    let gaps = gap.saturating_mul(columns.len().saturating_sub(1));
+    let taken = made.iter().sum::<usize>().saturating_add(gaps);
+    let mut left = width.checked_sub(taken)?;
+    let mut lengths: Vec<Vec<usize>> =
+        (0..columns.len()).map(|at| cells(at).map(long).collect()).collect();
+    lengths.iter_mut().for_each(|lengths| lengths.sort_unstable());
+    // One more each time to the column with the most cells that do not fit on one line.
+    while left > 0 {
+        let folded = made.iter().zip(&lengths).map(|(have, lengths)| {
+            lengths.len().saturating_sub(lengths.partition_point(|length| length <= have))
+        });
+        let most = folded.enumerate().rev().max_by_key(|(_, folded)| *folded);
+        let Some((at, folded)) = most else { break };
+        let Some(have) = made.get_mut(at).filter(|_| folded > 0) else { break };
+        *have = have.saturating_add(1);
+        left = left.saturating_sub(1);
     }
-    let last = columns.len().saturating_sub(1);
-    for (at, column) in table.column_iter_mut().enumerate() {
-        let gap = if at == last { 0 } else { gap };
-        column.set_padding((0, gap));
-        if columns.get(at).is_some_and(|name| kept.contains(name)) {
-            let word = widest.get(at).copied().unwrap_or_default();
-            let wide = u16::try_from(word).unwrap_or(u16::MAX).saturating_add(gap);
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(wide)));
-        }
-    }
-    let mut text = String::new();
-    for (number, line) in table.lines().enumerate() {
-        let line = line.trim_end();
-        if number == 0 {
-            text.push_str(&paint(HEAD, line));
+    Some(made)
+}
+
+/// A text in lines of at most that width, broken between pieces.
+fn fold(text: &str, width: usize, hyphens: Hyphens) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for (blank, piece) in pieces(text, hyphens) {
+        let blank = if line.is_empty() { "" } else { blank };
+        let long = [line.as_str(), blank, piece].iter().map(|it| it.chars().count()).sum::<usize>();
+        if long > width && !line.is_empty() {
+            lines.push(std::mem::take(&mut line));
         } else {
-            text.push_str(line);
+            line.push_str(blank);
         }
-        text.push('\n');
+        line.push_str(piece);
+    }
+    lines.push(line);
+    lines
+}
+
+fn lines(
+    widths: &[usize],
+    columns: &[&str],
+    rows: &[Vec<String>],
+    gap: usize,
+    hyphens: Hyphens,
+) -> String {
+    let header: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+    let mut text = String::new();
+    for (number, row) in std::iter::once(&header).chain(rows).enumerate() {
+        let cells: Vec<Vec<String>> =
+            row.iter().zip(widths).map(|(cell, width)| fold(cell, *width, hyphens)).collect();
+        let height = cells.iter().map(Vec::len).max().unwrap_or_default();
+        for at in 0..height {
+            let mut line = String::new();
+            for (cell, width) in cells.iter().zip(widths) {
+                let part = cell.get(at).map_or("", String::as_str);
+                line.push_str(&format!("{part:<width$}{:gap$}", ""));
+            }
+            let line = line.trim_end();
+            text.push_str(&if number == 0 { paint(HEAD, line) } else { line.to_owned() });
+            text.push('\n');
+        }
     }
     text
+}
+
+/// Each row as a block: the columns' names, and what is in them.
+fn blocks(width: usize, columns: &[&str], rows: &[Vec<String>]) -> String {
+    let block = |row: &Vec<String>| {
+        let rows: Vec<(String, String)> = columns
+            .iter()
+            .zip(row)
+            .map(|(name, cell)| (name.to_lowercase(), cell.clone()))
+            .collect();
+        pairs(width, 0, &rows)
+    };
+    rows.iter().map(block).collect::<Vec<_>>().join("\n")
 }
 
 /// Names in a list, or a dash.
@@ -123,19 +194,46 @@ pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
 mod tests {
     use super::*;
 
+    fn plain(width: usize, columns: &[&str], rows: &[&[&str]]) -> String {
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect();
+        anstream::adapter::strip_str(&table(width, columns, &rows)).to_string()
+    }
+
     #[test]
     fn rows_are_aligned_and_lines_end_without_blanks() {
-        let rows =
-            vec![vec!["a".to_owned(), "b".to_owned()], vec!["long".to_owned(), String::new()]];
-        let text = anstream::adapter::strip_str(&table(80, &["ONE", "TWO"], rows)).to_string();
+        let text = plain(80, &["ONE", "TWO"], &[&["a", "b"], &["long", ""]]);
         assert_eq!(text, "ONE   TWO\na     b\nlong\n");
     }
 
     #[test]
     fn a_wide_cell_wraps_within_the_width() {
-        let rows = vec![vec!["x".to_owned(), "word ".repeat(40)]];
-        let text = anstream::adapter::strip_str(&table(60, &["A", "B"], rows)).to_string();
+        let text = plain(60, &["A", "B"], &[&["x", &"word ".repeat(40)]]);
         assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        assert!(text.lines().count() > 3, "{text}");
+    }
+
+    #[test]
+    fn no_word_is_broken_at_any_width() {
+        let uuid = "f5a7e0c1-6677-4a7e-8e00-000000000008";
+        let cells = [uuid, "refused: feature-background", "immediate-config, background", "edac"];
+        for width in 20..120 {
+            let text = plain(width, &["FEATURE", "NEEDS", "CHANGES", "OWNER"], &[&cells]);
+            for piece in cells.iter().flat_map(|cell| pieces(cell, Hyphens::Break)) {
+                assert!(text.contains(piece.1), "{width}: {} in\n{text}", piece.1);
+            }
+            if width >= 80 {
+                assert!(text.lines().all(|line| line.chars().count() <= width), "{width}\n{text}");
+            }
+        }
+        assert!(plain(90, &["FEATURE"], &[&[uuid]]).contains(uuid));
+    }
+
+    #[test]
+    fn what_does_not_fit_side_by_side_becomes_a_block_a_row() {
+        let long = "x".repeat(40);
+        let text = plain(60, &["ONE", "TWO"], &[&[&long, &long], &["a", "b"]]);
+        assert_eq!(text, format!("one  {long}\ntwo  {long}\n\none  a\ntwo  b\n"));
     }
 
     #[test]

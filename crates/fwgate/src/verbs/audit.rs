@@ -4,7 +4,7 @@
 //! The journal's files are hostile; its bodies are shown as JSON only where they are JSON.
 //! *Invariants*: nothing is written and no lock is waited for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,11 +18,13 @@ use crate::cli::{AuditVerb, TailArgs};
 use crate::error::{CliError, path as shown_path, shown};
 use crate::exit::Exit;
 use crate::output::style::{BAD, GOOD, paint};
-use crate::output::table::{pairs, table_with};
+use crate::output::table::{pairs, table};
 use crate::output::{Format, Ui};
 use crate::state::State;
 use crate::time::rfc3339;
 
+/// Records before those that are shown, in which the decisions of their outcomes are looked for.
+const BEFORE: usize = 256;
 /// How often `--follow` looks again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -122,7 +124,10 @@ pub(crate) fn run(ui: &mut Ui, verb: &AuditVerb) -> Result<Exit, CliError> {
 
 fn tail(ui: &mut Ui, journal: &Path, args: &TailArgs) -> Result<Exit, CliError> {
     let count = usize::try_from(args.count).unwrap_or(usize::MAX);
-    let (records, failure) = newest(journal, count)?;
+    let (mut records, failure) = newest(journal, count)?;
+    let mut decisions = Decisions::default();
+    records.iter().for_each(|record| decisions.note(record));
+    records.drain(..records.len().saturating_sub(count));
     let mut last = records.back().map_or(0, |record| record.sequence);
     let mut segment = match records.back() {
         Some(record) => record.segment,
@@ -130,7 +135,7 @@ fn tail(ui: &mut Ui, journal: &Path, args: &TailArgs) -> Result<Exit, CliError> 
     };
     if args.follow {
         for record in &records {
-            line(ui, record)?;
+            line(ui, record, &decisions)?;
         }
     } else if ui.format() == Format::Json {
         let records = records.iter().map(entry).collect();
@@ -144,8 +149,9 @@ fn tail(ui: &mut Ui, journal: &Path, args: &TailArgs) -> Result<Exit, CliError> 
         }
     } else {
         let columns = ["RECORD", "TIME", "KIND", "WHO", "DEVICE", "COMMAND", "WHAT"];
-        let rows = records.iter().map(|record| cells(record).to_vec()).collect();
-        let text = table_with(ui.width(), &columns, rows, 2, &["TIME"]);
+        let rows: Vec<_> =
+            records.iter().map(|record| cells(record, &decisions).to_vec()).collect();
+        let text = table(ui.width(), &columns, &rows);
         ui.text(&text)?;
     }
     if let Some(error) = failure {
@@ -164,14 +170,15 @@ fn tail(ui: &mut Ui, journal: &Path, args: &TailArgs) -> Result<Exit, CliError> 
             let record = record?;
             if record.sequence > last {
                 (last, segment) = (record.sequence, record.segment);
-                line(ui, &record)?;
+                decisions.note(&record);
+                line(ui, &record, &decisions)?;
             }
         }
     }
     Ok(Exit::Done)
 }
 
-/// The newest records, oldest first, and what ended the reading if it was not the journal's end.
+/// The newest records, oldest first, with some before them, and what ended the reading if it was not the journal's end.
 fn newest(
     journal: &Path,
     count: usize,
@@ -185,7 +192,7 @@ fn newest(
             match record {
                 Ok(record) => {
                     records.push_back(record);
-                    if records.len() > count {
+                    if records.len() > count.saturating_add(BEFORE) {
                         records.pop_front();
                     }
                 }
@@ -212,12 +219,12 @@ fn size(journal: &Path) -> u64 {
         .fold(0, |sum, meta| sum.saturating_add(meta.len()))
 }
 
-fn line(ui: &mut Ui, record: &Record) -> Result<(), CliError> {
+fn line(ui: &mut Ui, record: &Record, decisions: &Decisions) -> Result<(), CliError> {
     if ui.format() == Format::Json {
         return ui
             .json_line(&LineDocument { schema: "fwgate.audit-record/1", entry: entry(record) });
     }
-    let mut text = cells(record).join("  ");
+    let mut text = cells(record, decisions).join("  ");
     text.push('\n');
     ui.text(&text)
 }
@@ -241,8 +248,26 @@ fn body(record: &Record) -> Value {
     serde_json::from_slice(&record.body).unwrap_or_else(|_| Value::from(clean(&record.body, 4096)))
 }
 
+/// Device and command of the newest decisions, to tell which an outcome belongs to.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Decisions(BTreeMap<u64, [String; 2]>);
+
+impl Decisions {
+    /// Takes note of a record, if it is a decision, and forgets the oldest.
+    pub(crate) fn note(&mut self, record: &Record) {
+        if record.kind != Kind::Decision {
+            return;
+        }
+        let [.., device, command, _] = cells(record, &Self::default());
+        self.0.insert(record.sequence, [device, command]);
+        if self.0.len() > BEFORE {
+            self.0.pop_first();
+        }
+    }
+}
+
 /// The cells of a record's row.
-pub(crate) fn cells(record: &Record) -> [String; 7] {
+pub(crate) fn cells(record: &Record, decisions: &Decisions) -> [String; 7] {
     let body = body(record);
     let text = |value: &Value| -> String {
         match value {
@@ -282,12 +307,18 @@ pub(crate) fn cells(record: &Record) -> [String; 7] {
         Kind::Probe => "reads the device's facts".to_owned(),
         Kind::Head | Kind::Rotate => first(&["/note", "/next"]),
     };
+    let device = first(&["/device/name", "/device"]);
+    let of = match record.kind {
+        Kind::Outcome { decision } => decisions.0.get(&decision).cloned(),
+        _ => None,
+    };
+    let [device, command] = of.unwrap_or([device, command]);
     [
         record.sequence.to_string(),
         rfc3339(record.time),
         record.kind.name().to_owned(),
         who,
-        first(&["/device/name", "/device"]),
+        device,
         command,
         what,
     ]

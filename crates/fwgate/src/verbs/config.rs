@@ -38,7 +38,7 @@ pub(crate) fn run(ui: &mut Ui, verb: &ConfigVerb) -> Result<Exit, CliError> {
         let rows = settings
             .into_iter()
             .map(|setting| vec![setting.name.to_owned(), setting.value, setting.from.to_owned()]);
-        let text = table(ui.width(), &["SETTING", "VALUE", "FROM"], rows.collect());
+        let text = table(ui.width(), &["SETTING", "VALUE", "FROM"], &rows.collect::<Vec<_>>());
         ui.text(&text)?;
     }
     Ok(Exit::Done)

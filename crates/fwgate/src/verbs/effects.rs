@@ -21,7 +21,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::log_file;
 use crate::output::style::{BAD, GOOD, WARN, paint};
-use crate::output::table::{left_off, list, shown, table_with};
+use crate::output::table::{left_off, list, shown, table};
 use crate::output::{Format, Ui, count};
 use crate::verbs::lint::{Finding, findings};
 
@@ -239,8 +239,7 @@ fn render(facts: &DeviceFacts, width: usize, verbose: bool) -> String {
         }
         cells
     });
-    let kept = ["OPCODE", "SET", "NAME", "WORD", "EFFECTS", "NEEDS", "SHOWS", "OWNER"];
-    let mut text = table_with(width, &columns, cells.collect(), 1, &kept);
+    let mut text = table(width, &columns, &cells.collect::<Vec<_>>());
     text.push_str(&left_off(left));
     text.push('\n');
     text.push_str(&summary(facts, &rows));

@@ -73,12 +73,10 @@ pub(crate) fn judged(
     args: &CommandArgs,
     timeout: Option<Duration>,
 ) -> Result<Document, CliError> {
-    let names = Names::of_this_machine();
-    let caller = match person {
-        Some(person) => names.stand_in(person)?,
-        None => names.this_process(),
-    };
+    // A person who is not there costs no look at the device.
+    let stand_in = person.map(|person| Names::of_this_machine().stand_in(person)).transpose()?;
     let session = Session::open(&[device], &format!("explain {name}"), timeout)?;
+    let caller = stand_in.unwrap_or_else(|| session.caller());
     let opened = session.opened(device)?;
     let known = Known::of(opened.facts());
     let message = command::message(name, args, &known, session.gate().tables())?;

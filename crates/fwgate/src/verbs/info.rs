@@ -19,7 +19,7 @@ use crate::devices::Session;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::style::{HEAD, paint};
-use crate::output::table::{list, pairs, table, table_with};
+use crate::output::table::{list, pairs, table};
 use crate::output::{Format, Ui};
 use crate::verbs::list::driven_by;
 
@@ -68,18 +68,19 @@ struct Log {
     name: Option<&'static str>,
 }
 
+/// A feature, and what setting it takes.
 #[derive(Debug, Serialize)]
-struct Feature {
-    uuid: String,
-    name: Option<&'static str>,
-    changeable: bool,
-    effects: Vec<&'static str>,
-    required_scope: &'static str,
+pub(crate) struct Feature {
+    pub(crate) uuid: String,
+    pub(crate) name: Option<&'static str>,
+    pub(crate) changeable: bool,
+    pub(crate) effects: Vec<&'static str>,
+    pub(crate) required_scope: &'static str,
     /// The refusal that holds whoever sets it.
-    refusal: Option<&'static str>,
-    owner: Option<&'static str>,
-    get_size: u16,
-    set_size: u16,
+    pub(crate) refusal: Option<&'static str>,
+    pub(crate) owner: Option<&'static str>,
+    pub(crate) get_size: u16,
+    pub(crate) set_size: u16,
 }
 
 #[derive(Debug, Serialize)]
@@ -102,7 +103,8 @@ pub(crate) fn run(
     let name = args.device.as_str();
     let session = Session::open(&[name], "info", timeout)?;
     let device = session.device(name)?;
-    let document = document(device.as_ref(), &session.opened(name)?);
+    let caller = session.caller();
+    let document = document(device.as_ref(), &session.opened(name)?, &caller);
     if ui.format() == Format::Json {
         ui.json(&document)?;
     } else {
@@ -112,9 +114,8 @@ pub(crate) fn run(
     Ok(Exit::Done)
 }
 
-fn document(device: &dyn Device, opened: &Opened) -> Document {
+fn document(device: &dyn Device, opened: &Opened, caller: &Caller) -> Document {
     let facts = opened.facts();
-    let caller = Caller::this_process();
     let around = facts.around();
     let logs = facts.with_policy(|policy| {
         policy.logs.map(|logs| {
@@ -131,7 +132,7 @@ fn document(device: &dyn Device, opened: &Opened) -> Document {
             changes: facts.generation().changes,
         },
         paths: device
-            .paths(&caller)
+            .paths(caller)
             .iter()
             .map(|path| Path {
                 kind: path.kind.name(),
@@ -161,7 +162,7 @@ fn document(device: &dyn Device, opened: &Opened) -> Document {
 }
 
 /// A feature as Set Feature would be judged for it.
-fn feature(entry: &FeatureFacts, facts: &DeviceFacts) -> Feature {
+pub(crate) fn feature(entry: &FeatureFacts, facts: &DeviceFacts) -> Feature {
     let tables = Tables::BUILTIN;
     // UUID, then flags, offset, version and reserved bytes: a full transfer without data.
     let mut payload = entry.uuid.to_vec();
@@ -274,7 +275,7 @@ fn render(document: &Document, width: usize, verbose: bool) -> String {
     if let Some(logs) = &document.logs {
         let rows =
             logs.iter().map(|log| vec![log.uuid.clone(), log.name.unwrap_or("-").to_owned()]);
-        text.push_str(&format!("\n{}", table(width, &["LOG", "NAME"], rows.collect())));
+        text.push_str(&format!("\n{}", table(width, &["LOG", "NAME"], &rows.collect::<Vec<_>>())));
     }
     if let Some(features) = &document.features {
         let rows = features.iter().map(|feature| {
@@ -288,8 +289,7 @@ fn render(document: &Document, width: usize, verbose: bool) -> String {
             ]
         });
         let columns = ["FEATURE", "SETTING IT CHANGES", "NEEDS", "OWNER"];
-        let kept = ["FEATURE", "SETTING IT CHANGES", "OWNER"];
-        text.push_str(&format!("\n{}", table_with(width, &columns, rows.collect(), 2, &kept)));
+        text.push_str(&format!("\n{}", table(width, &columns, &rows.collect::<Vec<_>>())));
     }
     text
 }

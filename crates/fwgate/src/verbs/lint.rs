@@ -172,7 +172,7 @@ fn render(findings: &[Finding], credible: bool, width: usize, verbose: bool) -> 
         }
         cells
     });
-    let mut text = table(width, &columns, rows.collect());
+    let mut text = table(width, &columns, &rows.collect::<Vec<_>>());
     text.push_str(&left_off(left));
     let number = |severity: Severity| {
         findings.iter().filter(|finding| finding.severity == severity.name()).count()

@@ -103,5 +103,5 @@ pub(crate) fn render(rows: &[Row], width: usize) -> String {
             state,
         ]
     });
-    table(width, &columns, cells.collect())
+    table(width, &columns, &cells.collect::<Vec<_>>())
 }

@@ -27,6 +27,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     (VARIABLE, "folder for journal and emulated devices, in place of the default"),
     ("XDG_STATE_HOME", "where users keep state; relative paths count as none"),
     (FAULTS, "faults that the emulated devices show: a plan in JSON, or a file that holds one"),
+    ("COLUMNS", "how wide tables are where standard output is no terminal; 100 without it"),
     ("NO_COLOR", "set to anything, no colours are written, not even on a terminal"),
 ];
 

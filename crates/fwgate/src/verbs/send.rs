@@ -8,13 +8,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fwgate_gate::record::{CommandRecord, DeviceRecord};
+use fwgate_gate::record::{CommandRecord, DeviceRecord, OutcomeRecord};
 use fwgate_gate::{
     Background, Caller, Explanation, Failure, Firmware, Message, Opened, Outcome, Request, Sent,
 };
 use fwgate_policy::Scope;
 use fwgate_wire::cxl;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::SendArgs;
@@ -28,13 +27,8 @@ use crate::output::hex::dump;
 use crate::output::style::{BAD, FAINT, GOOD, WARN, paint};
 use crate::output::table::pairs;
 use crate::output::{Format, Ui};
-use crate::person::Names;
+use crate::progress::{Progress, Way};
 use crate::verbs::explain;
-
-/// Bytes of a reply that people are shown.
-const SHOWN: usize = 256;
-/// The same with `-v`.
-const MORE: usize = 64 << 10;
 
 /// What `send` prints.
 #[derive(Clone, Debug, Serialize)]
@@ -67,8 +61,7 @@ pub(crate) fn run(
         return explain::finish(ui, &document);
     }
     if ui.format() == Format::Raw && args.output.is_none() && ui.watched() {
-        let detail = "a device's bytes are not written to a terminal; use --output FILE or a pipe";
-        return Err(CliError::usage("raw-to-terminal", detail).argument("-o raw"));
+        return Err(ui.no_terminal());
     }
     // Before the device is even looked at.
     let output = match &args.output {
@@ -80,17 +73,19 @@ pub(crate) fn run(
     let opened = session.opened(name)?;
     let known = Known::of(opened.facts());
     let message = command::message(&args.name, &args.command, &known, session.gate().tables())?;
-    let mut bar = Bar::new(ui.shows_progress());
+    let mut progress = Progress::new(ui.shows_progress());
     let document = send(
         &session,
         &opened,
         &message,
         args.command.scope,
-        Names::of_this_machine().this_process(),
+        session.caller(),
         session.left(),
-        &mut |background| bar.show(background),
+        &mut |background| {
+            let _ = progress.show(background, Way::Firmware);
+        },
     )?;
-    bar.end();
+    progress.end();
     finish(ui, &document, output)
 }
 
@@ -172,15 +167,34 @@ fn text(document: &Document, show_reply: bool, ui: &Ui) -> String {
         text.push_str(&format!("nothing was sent; record {}\n", document.record));
         return text;
     };
-    let record = &done.outcome.record;
-    let word = match record.status {
+    let protocol = document.device.protocol;
+    text.push_str(&told(protocol, &done.outcome.record, document.record));
+    if let Some(decoded) = &done.decoded {
+        let rows: Vec<(String, String)> = decoded
+            .fields()
+            .iter()
+            .map(|(name, value)| {
+                let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+                ((*name).to_owned(), value)
+            })
+            .collect();
+        text.push_str(&pairs(ui.width(), 2, &rows));
+    }
+    if show_reply && !done.outcome.reply.is_empty() {
+        text.push_str(&dump(&done.outcome.reply, ui.shown_bytes()));
+    }
+    text
+}
+
+/// What became of a command, in one line; `number` is that of its decision.
+pub(crate) fn told(protocol: &str, record: &OutcomeRecord, number: u64) -> String {
+    let mut text = match record.status {
         "done" => paint(GOOD, "done"),
         "running" | "unverified" => paint(WARN, record.status),
         other => paint(BAD, other),
     };
-    text.push_str(&word);
     if let Some(code) = record.return_code.filter(|code| *code != 0) {
-        let name = match document.device.protocol {
+        let name = match protocol {
             "cxl" => {
                 cxl::ReturnCode(code).name().map_or(String::new(), |name| format!(" ({name})"))
             }
@@ -195,49 +209,9 @@ fn text(document: &Document, show_reply: bool, ui: &Ui) -> String {
         let percent = background.percent.map_or(String::new(), |it| format!(" {it}%"));
         text.push_str(&format!(",{percent} when the deadline passed; it goes on in the device"));
     }
-    let end = format!(
-        "; {} bytes; {} us; record {}",
-        record.reply_length, record.duration_us, document.record
-    );
+    let end =
+        format!("; {} bytes; {} us; record {number}", record.reply_length, record.duration_us);
     text.push_str(&paint(FAINT, &end));
     text.push('\n');
-    if let Some(decoded) = &done.decoded {
-        let rows: Vec<(String, String)> = decoded
-            .fields()
-            .iter()
-            .map(|(name, value)| {
-                let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-                ((*name).to_owned(), value)
-            })
-            .collect();
-        text.push_str(&pairs(ui.width(), 2, &rows));
-    }
-    if show_reply && !done.outcome.reply.is_empty() {
-        text.push_str(&dump(&done.outcome.reply, if ui.verbose() { MORE } else { SHOWN }));
-    }
     text
-}
-
-/// Progress of a background operation, on a terminal's standard error.
-struct Bar {
-    bar: ProgressBar,
-}
-
-impl Bar {
-    fn new(shown: bool) -> Self {
-        let bar = if shown { ProgressBar::new(100) } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {percent}%") {
-            bar.set_style(style);
-        }
-        Self { bar }
-    }
-
-    fn show(&mut self, background: Background) {
-        self.bar.set_message(format!("0x{:04X} in the background", background.opcode));
-        self.bar.set_position(u64::from(background.percent.unwrap_or(0)));
-    }
-
-    fn end(&self) {
-        self.bar.finish_and_clear();
-    }
 }

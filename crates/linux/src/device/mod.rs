@@ -1,2 +1,104 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! To be written.
+//! Devices of this machine as the gate sees them: the only way in for a command.
+//!
+//! What the kernel and the devices answer is hostile; the senders check it.
+//!
+//! *Invariants*: a command comes out of a [`Recorded`](fwgate_gate::Recorded), released against the
+//! device's own marks, and takes the path that was judged or none. Nodes are opened once, when the
+//! device is, and are those that sysfs names.
+//!
+//! *Not here*: the senders ([`crate::path`]), the kernel's own interfaces ([`crate::interface`]),
+//! what there is ([`crate::discover`]).
+//!
+//! *Spec*: docs/adr/0012-paths.md, docs/adr/0013-discovery.md.
+
+mod access;
+mod cxl;
+mod nvme;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use fwgate_gate::{Device, KernelInterface};
+use fwgate_policy::{Capabilities, Known};
+use thiserror::Error;
+
+use crate::caller;
+use crate::discover::{Kind, Machine, Marks, NodeError, Roots, Target, Uevents};
+use crate::path::rule::Own;
+
+pub use cxl::CxlDevice;
+pub use nvme::NvmeDevice;
+
+/// A device, and the kernel's own interfaces to it.
+#[derive(Clone)]
+pub struct Reached {
+    /// The device, as the gate sends to it.
+    pub device: Arc<dyn Device>,
+    /// The kernel's own interfaces that are known for it, there or not.
+    pub interfaces: Vec<Arc<dyn KernelInterface>>,
+}
+
+impl core::fmt::Debug for Reached {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let keys: Vec<&str> = self.interfaces.iter().map(|interface| interface.key()).collect();
+        f.debug_struct("Reached")
+            .field("device", &self.device.identity().name)
+            .field("interfaces", &keys)
+            .finish()
+    }
+}
+
+/// Why a device could not be opened. Nothing was sent to it.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum OpenError {
+    /// Its node cannot be used.
+    #[error("{0}")]
+    Node(#[from] NodeError),
+    /// Its node does not answer as such a node does.
+    #[error("`{device}` does not answer as its node should: {what}")]
+    Answer {
+        /// The device's name.
+        device: String,
+        /// What it answers.
+        what: String,
+    },
+    /// Nothing is known of this family of devices.
+    #[error("`{device}` is a fwctl device of a family that this version does not speak (`{family}`)")]
+    Family {
+        /// The device's name.
+        device: String,
+        /// The family's name, as far as it is known.
+        family: &'static str,
+    },
+}
+
+/// Opens a device. Asks its nodes what they are; no command reaches the device.
+///
+/// # Errors
+///
+/// [`OpenError`].
+pub fn open(
+    machine: &Machine,
+    target: &Target,
+    uevents: Option<Arc<Uevents>>,
+) -> Result<Reached, OpenError> {
+    let roots = &machine.roots;
+    let marks = Arc::new(Marks::new(roots, target, uevents));
+    match &target.kind {
+        Kind::Cxl { .. } => CxlDevice::open(roots, target, marks),
+        Kind::Nvme(_) => NvmeDevice::open(roots, target, marks),
+        Kind::Fwctl(fwctl) => {
+            let (device, family) = (target.name.clone(), fwctl.family.name());
+            Err(OpenError::Family { device, family })
+        }
+    }
+}
+
+/// What this process may do, for the kernel's rules in words.
+fn own(roots: &Roots) -> Own {
+    let Capabilities { sys_admin, sys_rawio } = caller::this_process(roots).capabilities;
+    let known = |held| if held { Known::Yes } else { Known::No };
+    Own { sys_rawio: known(sys_rawio), sys_admin: known(sys_admin) }
+}

@@ -166,8 +166,7 @@ mod tests {
         assert_eq!((argument.id.get(), argument.in_size.get(), argument.out_size.get()), (8, 3, 5));
         assert_eq!(argument.in_payload.get(), input.as_ptr().addr() as u64);
         assert_eq!(argument.out_payload.get(), address as u64);
-        let zero =
-            [argument.flags, argument.in_reserved, argument.out_reserved].map(|it| it.get());
+        let zero = [argument.flags, argument.in_reserved, argument.out_reserved].map(|it| it.get());
         assert_eq!((zero, argument.raw_opcode.get(), argument.raw_reserved.get()), ([0; 3], 0, 0));
     }
 

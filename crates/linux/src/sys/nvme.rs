@@ -115,8 +115,9 @@ struct AdminCall<'m, A> {
 // `data_len` bytes; which way the data goes is its own decision, so the memory is borrowed exclusively (`common`, the
 // only maker) while the command lives. Pages are pinned until the request has ended, and the call returns only then:
 // `blk_execute_rq` cannot be interrupted, and a request that is cancelled ends once the controller is off. `metadata`
-// is 0 and has no length, so it is not followed. Bytes of the command go to the controller, which has no address of
-// this process but those pages. 3. Plain bytes by derive.
+// is 0 and has no length, so it is not followed. No other field is taken for an address by the kernel; what a
+// controller does with a bus address that a command carries is for the judge, and no matter of this process's memory
+// more than of any other. 3. Plain bytes by derive.
 unsafe impl Command for AdminCall<'_, PassthruCmd> {
     type Argument = PassthruCmd;
 
@@ -138,15 +139,18 @@ unsafe impl Command for AdminCall<'_, PassthruCmd64> {
     }
 }
 
-/// The part that both structures share; `None` where a length does not fit. The address is that of `data`, which
-/// the caller keeps borrowed for the call.
-fn common(admin: &Admin, data: &mut [u8]) -> Option<PassthruCommon> {
+/// The part that both structures share, and the borrow of `data`, whose address is in it; `None` where the
+/// length does not fit.
+fn common<'m>(
+    admin: &Admin,
+    data: &'m mut [u8],
+) -> Option<(PassthruCommon, PhantomData<&'m mut [u8]>)> {
     let (addr, data_len) = writable(data)?;
     let mut common = PassthruCommon::new(admin.opcode, admin.nsid, admin.cdw10);
     common.addr = U64::new(addr);
     common.data_len = U32::new(data_len);
     common.timeout_ms = U32::new(admin.timeout_ms);
-    Some(common)
+    Some((common, PhantomData))
 }
 
 /// Sends one admin command. A length of 4 GiB or more is EMSGSIZE, and nothing is sent.
@@ -156,18 +160,17 @@ pub(super) fn send_admin(
     admin: &Admin,
     data: &mut [u8],
 ) -> Result<AdminDone, Errno> {
-    // `data` stays borrowed, exclusively, to the end of this function.
-    let common = common(admin, data).ok_or(Errno::MSGSIZE)?;
+    let (common, memory) = common(admin, data).ok_or(Errno::MSGSIZE)?;
     match width {
         Width::Wide => {
             let argument = PassthruCmd64 { common, reserved2: U32::ZERO, result: U64::ZERO };
-            let mut call = AdminCall { argument: Aligned(argument), memory: PhantomData };
+            let mut call = AdminCall { argument: Aligned(argument), memory };
             let returned = issue(fd, &mut call)?;
             Ok(AdminDone { returned, result: call.argument.0.result.get() })
         }
         Width::Narrow => {
             let argument = PassthruCmd { common, result: U32::ZERO };
-            let mut call = AdminCall { argument: Aligned(argument), memory: PhantomData };
+            let mut call = AdminCall { argument: Aligned(argument), memory };
             let returned = issue(fd, &mut call)?;
             Ok(AdminDone { returned, result: u64::from(call.argument.0.result.get()) })
         }
@@ -220,7 +223,7 @@ mod tests {
         let mut pages = Pages::zeroed(512).unwrap();
         let address = pages.bytes().as_ptr().addr();
         let admin = Admin { opcode: 6, nsid: 1, cdw10: [1, 0, 0, 0, 0, 9], timeout_ms: 60_000 };
-        let common = common(&admin, pages.bytes_mut()).unwrap();
+        let (common, _) = common(&admin, pages.bytes_mut()).unwrap();
         assert_eq!((common.opcode, common.flags, common.nsid.get()), (6, 0, 1));
         assert_eq!((common.addr.get(), common.data_len.get()), (address as u64, 512));
         assert_eq!((common.metadata.get(), common.metadata_len.get()), (0, 0));

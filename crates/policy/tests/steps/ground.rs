@@ -278,6 +278,26 @@ fn a_typed_memdev_ioctl_is_the_kernels_interface_for_its_ids() {
 }
 
 #[test]
+fn who_is_shown_the_kernels_interface_needs_no_other_path() {
+    let mut ask = poison(&["debugfs"]);
+    ask.standing.path = fwgate_policy::Path::NONE;
+    let told = ask.told();
+    assert_eq!((told.verdict, told.headline), ("redirect", Some(Code::KernelOwned)), "{told:?}");
+    // Without the interface both are told.
+    let mut ask = poison(&[]);
+    ask.standing.path = fwgate_policy::Path::NONE;
+    let codes: Vec<_> = ask.told().refuses.iter().map(|(_, code)| *code).collect();
+    assert_eq!(codes, [Code::KernelOwnedNoInterface, Code::NoPath]);
+}
+
+#[test]
+fn a_used_up_budget_stops_reads_too() {
+    let mut ask = cxl(0x0400, &[]);
+    ask.standing.over_budget = true;
+    ask.told().is_refused_with(Code::RateLimited);
+}
+
+#[test]
 fn the_typed_ioctl_does_not_pass_what_a_bound_child_driver_owns() {
     let rows = [GroundRow {
         opcode: SET_LABELS,

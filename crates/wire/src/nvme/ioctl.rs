@@ -109,14 +109,7 @@ impl PassthruCommon {
             addr: U64::ZERO,
             metadata_len: U32::ZERO,
             data_len: U32::ZERO,
-            cdw10: [
-                U32::new(a),
-                U32::new(b),
-                U32::new(c),
-                U32::new(d),
-                U32::new(e),
-                U32::new(f),
-            ],
+            cdw10: [U32::new(a), U32::new(b), U32::new(c), U32::new(d), U32::new(e), U32::new(f)],
             timeout_ms: U32::ZERO,
         }
     }
@@ -130,7 +123,8 @@ impl PassthruCommon {
     }
 }
 
-/// An NVMe status as the ioctl returns it: code [7:0], type [10:8], retry delay [12:11], more [13], do not retry [14].
+/// An NVMe status as the ioctl returns it: code in bits 7:0, type in 10:8, retry delay in 12:11, more in 13, do not
+/// retry in 14.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Status(pub u16);
 
@@ -147,11 +141,11 @@ impl Status {
         self.0 & 0x7ff
     }
 
-    /// Whether it is of type 3, path related: these the host makes up itself (370h: no path to the controller, 371h:
-    /// aborted by the host), and a controller can give them too.
+    /// Whether it is of those that the host makes up: 370h to 37Fh, such as 370h (no path to the controller) and 371h
+    /// (aborted by the host). That a controller gives none of them is its own claim.
     #[must_use]
-    pub const fn is_path_related(self) -> bool {
-        self.code() >> 8 == 3
+    pub const fn is_made_by_host(self) -> bool {
+        matches!(self.code(), 0x370..=0x37f)
     }
 }
 
@@ -210,6 +204,7 @@ mod tests {
         assert_eq!(Status::from_return(0x8000), None);
         assert_eq!(Status::from_return(-1), None);
         assert_eq!(Status(0x4002).code(), 0x002);
-        assert!(Status(0x4370).is_path_related() && !Status(0x0280).is_path_related());
+        assert!(Status(0x4370).is_made_by_host() && Status(0x37f).is_made_by_host());
+        assert!(!Status(0x360).is_made_by_host() && !Status(0x380).is_made_by_host());
     }
 }

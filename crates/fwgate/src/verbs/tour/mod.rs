@@ -9,13 +9,14 @@
 
 mod steps;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::cli::TourArgs;
 use crate::error::{CliError, path};
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::output::style::{BAD, FAINT, GOOD, HEAD, TYPED, paint};
 use crate::output::{Format, Ui};
 use crate::state::State;
@@ -23,6 +24,8 @@ use crate::verbs::tour::steps::Tour;
 
 /// How long people get to read a step.
 const PAUSE: Duration = Duration::from_millis(900);
+/// How often Ctrl-C is looked for meanwhile.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What `tour -o json` prints.
 #[derive(Debug, Serialize)]
@@ -89,6 +92,9 @@ pub(crate) fn run(ui: &mut Ui, args: &TourArgs) -> Result<Exit, CliError> {
         CliError::new(Exit::Failed, "tour-folder", detail).file(&place)
     })?;
     let state = State::at(&folder.path().join("state"));
+    // Ctrl-C must not leave the folder behind.
+    let interrupt = Interrupt::watch().ok();
+    let interrupted = || interrupt.as_ref().is_some_and(Interrupt::came);
     let pause = ui.watched() && ui.format() == Format::Table && !args.fast;
     let mut tour = Tour::begin(state)?;
     let mut steps: Vec<Step> = Vec::new();
@@ -102,8 +108,15 @@ pub(crate) fn run(ui: &mut Ui, args: &TourArgs) -> Result<Exit, CliError> {
             ui.text(&render(&step))?;
         }
         steps.push(step);
-        if pause {
-            std::thread::sleep(PAUSE);
+        let until = Instant::now().checked_add(if pause { PAUSE } else { Duration::ZERO });
+        while !interrupted() && until.is_some_and(|until| Instant::now() < until) {
+            std::thread::sleep(AGAIN);
+        }
+        if interrupted() {
+            drop(tour);
+            drop(folder);
+            Interrupt::end_of_process();
+            return Ok(Exit::Failed);
         }
     }
     drop(tour);

@@ -10,7 +10,7 @@ use fwgate_gate::{Caller, Explanation, Firmware, Message, Opened, Request};
 use fwgate_policy::{Capabilities, ReportedRow, Scope};
 use fwgate_wire::cxl::cel::CommandEffectsLog;
 
-use crate::devices::{DEADLINE, Session, all};
+use crate::devices::{DEADLINE, Session, emulated};
 use crate::error::{CliError, path as shown_path};
 use crate::exit::Exit;
 use crate::log_file;
@@ -59,7 +59,7 @@ pub(super) struct Tour {
 impl Tour {
     /// Makes the folder and the devices.
     pub(super) fn begin(state: State) -> Result<Self, CliError> {
-        let names = all();
+        let names = emulated();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let session = Session::open_in(&state, &names, "tour", OWNER, None, None)?;
         let plain = session.opened("emu:cxl0")?;
@@ -149,7 +149,7 @@ fn devices(tour: &mut Tour) -> Result<Step, CliError> {
         "Three devices in software",
         "emu:cxl0 is driven by nobody, emu:cxl1 by an emulated kernel. All state is in one folder.",
     );
-    let names = all();
+    let names = emulated();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let rows = list_verb::rows(tour.session()?, &names);
     step.must(rows.iter().all(|row| row.state == "ready"), "every device is ready");
@@ -175,7 +175,8 @@ fn effects_log(tour: &mut Tour) -> Result<Step, CliError> {
             row.required_scope.to_owned(),
         ]
     });
-    let mut text = table(WIDTH, &["OPCODE", "NAME", "EFFECTS", "NEEDS"], cells.collect());
+    let mut text =
+        table(WIDTH, &["OPCODE", "NAME", "EFFECTS", "NEEDS"], &cells.collect::<Vec<_>>());
     text.push_str(&format!(
         "and {} commands that the specification names\n",
         rows.len().saturating_sub(vendor.len())
@@ -378,13 +379,14 @@ fn journal(tour: &mut Tour) -> Result<Step, CliError> {
         .iter()
         .filter(|record| record.kind == Kind::Decision)
         .map(|record| {
-            let [number, _, kind, who, device, command, what] = audit::cells(record);
+            let [number, _, kind, who, device, command, what] =
+                audit::cells(record, &audit::Decisions::default());
             vec![number, kind, who, device, command, what]
         })
         .collect();
     let newest = decisions.len().saturating_sub(4);
     let columns = ["RECORD", "KIND", "WHO", "DEVICE", "COMMAND", "WHAT"];
-    let text = table(WIDTH, &columns, decisions.get(newest..).unwrap_or_default().to_vec());
+    let text = table(WIDTH, &columns, decisions.get(newest..).unwrap_or_default());
     step.show("fwgate audit tail", Exit::Done, &text);
 
     let report = verify(&folder, |_| {})?;
