@@ -29,6 +29,7 @@ pub mod differences;
 pub mod expect;
 pub mod memory;
 pub mod ours;
+pub mod run;
 pub mod stream;
 mod sys;
 pub mod theirs;

@@ -2,7 +2,7 @@
 //! The kernel: real nodes, real ioctls, and what can be read of it beforehand.
 //!
 //! *Invariants*: an ioctl that is not safe, or that would make the kernel's own mock read memory that is not its
-//! own, is not made ([`Theirs::refuses`]).
+//! own, is not made ([`Guard`]).
 //!
 //! *Not here*: the mapping and the system call (`sys`).
 
@@ -133,16 +133,10 @@ impl Theirs {
         Ok(name.map(|name| name.to_string_lossy().into_owned()))
     }
 
-    /// Why this ioctl is not made, if it is not.
+    /// What keeps ioctls back.
     #[must_use]
-    pub fn refuses(&self, call: &Call, memory: &Own) -> Option<&'static str> {
-        if !call.is_safe(memory) {
-            return Some("names memory outside the arena");
-        }
-        if self.mock && call.node == Node::Memdev && call.number == SEND_COMMAND && wraps(call, memory) {
-            return Some("would make the mock read beyond its log");
-        }
-        None
+    pub const fn guard(&self) -> Guard {
+        Guard { mock: self.mock }
     }
 
     /// What the kernel says of itself and of these nodes.
@@ -269,6 +263,24 @@ impl Theirs {
     }
 }
 
+/// Keeps back what must not be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard {
+    mock: bool,
+}
+
+impl Guard {
+    /// Why this ioctl is not made, if it is not.
+    #[must_use]
+    pub fn refuses(&self, call: &Call, memory: &Own) -> Option<&'static str> {
+        if !call.is_safe(memory) {
+            return Some("names memory outside the arena");
+        }
+        let send = call.node == Node::Memdev && call.number == SEND_COMMAND;
+        (self.mock && send && wraps(call, memory)).then_some("would make the mock read beyond its log")
+    }
+}
+
 /// Whether it asks the mock for a part of its log whose end wraps round.
 fn wraps(call: &Call, memory: &Own) -> bool {
     let word = |at: u64| {
@@ -297,7 +309,7 @@ impl System for Theirs {
 
     fn ioctl(&mut self, call: &Call) -> Outcome {
         let big = self.fill(call);
-        assert_eq!(self.refuses(call, &self.image), None, "an ioctl that is not made: {call:?}");
+        assert_eq!(self.guard().refuses(call, &self.image), None, "an ioctl that is not made: {call:?}");
         let node = match call.node {
             Node::Fwctl => &self.fwctl,
             Node::Memdev => &self.memdev,

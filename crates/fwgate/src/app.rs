@@ -44,7 +44,7 @@ fn dispatch(ui: &mut Ui, cli: &Cli) -> Result<Exit, CliError> {
         Verb::Config { verb } => verbs::config::run(ui, verb),
         Verb::Completions(args) => verbs::completions::run(ui, args),
         Verb::Man(args) => verbs::man::run(ui, args),
-        Verb::List => verbs::list::run(ui, timeout),
+        Verb::List(args) => verbs::list::run(ui, args, timeout),
         Verb::Info(args) => verbs::info::run(ui, args, timeout),
         Verb::Send(args) => verbs::send::run(ui, args, timeout),
         Verb::Doctor(args) => verbs::doctor::run(ui, args, timeout),

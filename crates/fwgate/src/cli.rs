@@ -90,7 +90,7 @@ pub(crate) enum Verb {
     Tour(TourArgs),
     /// List the devices within reach
     #[command(after_help = "Example:\n  fwgate list -o json")]
-    List,
+    List(ListArgs),
     /// Tell what a device is and what surrounds it
     #[command(after_help = "Example:\n  fwgate info emu:cxl0")]
     Info(InfoArgs),
@@ -259,6 +259,14 @@ pub(crate) struct TourArgs {
     /// Do not pause between the steps
     #[arg(long)]
     pub(crate) fast: bool,
+}
+
+/// `list`.
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    /// Devices in software only
+    #[arg(long)]
+    pub(crate) emulated: bool,
 }
 
 /// `info`.

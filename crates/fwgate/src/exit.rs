@@ -66,7 +66,9 @@ impl Exit {
             Self::Transport => "the transport failed, or the deadline passed",
             Self::NotFound => "there is no such device, command or journal",
             Self::Redirect => "not this way: the kernel has its own interface for it",
-            Self::Found => "a check found something (audit verify, doctor or lint --fail-on, firmware update)",
+            Self::Found => {
+                "a check found something (audit verify, doctor or lint --fail-on, firmware update)"
+            }
         }
     }
 }

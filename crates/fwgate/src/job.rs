@@ -192,9 +192,10 @@ impl Job {
         self.unit.interfaces.iter().find(|interface| interface.key() == key).map(Arc::clone)
     }
 
-    /// Whether there is one.
+    /// Whether that interface is within reach, and there.
     pub(crate) fn has_interface(&self, key: &str) -> bool {
-        self.interface(key).is_some()
+        let there = self.opened.facts().around().interfaces.as_ref();
+        self.interface(key).is_some() && there.is_none_or(|keys| keys.contains(&key))
     }
 
     /// Refuses a device in another language.
@@ -242,16 +243,30 @@ impl Job {
         CliError::new(Exit::Device, "device-nonsense", detail).device(name)
     }
 
-    /// The same by one interface of the kernel, whatever else could carry it.
+    /// The same by one interface of the kernel, whatever else could carry it, and at most that long.
     pub(crate) fn ask_kernel(
         &mut self,
         key: &str,
         message: &Message,
+        within: Duration,
     ) -> Result<Zeroizing<Vec<u8>>, Stop> {
         let Some(interface) = self.interface(key) else { return self.ask(message) };
         let judged = Box::new(self.judge(&Self::kernel(&interface), message)?);
-        let chosen = Chosen::Kernel(interface, judged);
-        Ok(self.go(chosen, message, DEADLINE)?.reply)
+        let (began, timeout) = (self.began, self.timeout);
+        (self.began, self.timeout) = (Instant::now(), Some(within));
+        let done = self.go(Chosen::Kernel(interface, judged), message, within);
+        (self.began, self.timeout) = (began, timeout);
+        Ok(done?.reply)
+    }
+
+    /// What is left of the time that a look may take.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.left(DEADLINE)
+    }
+
+    /// Forgets the commands so far: a verb that never ends would keep them all.
+    pub(crate) fn forget_steps(&mut self) {
+        self.steps.clear();
     }
 
     /// Sends a command that changes something; only judges it with `--dry-run`, and answers `None`.

@@ -99,9 +99,9 @@ pub(crate) fn caller(names: &Names) -> Caller {
 
 /// What this machine offers and lacks.
 pub(crate) fn report() -> Result<Report, CliError> {
-    let scan = Machine::here().scan().map_err(|error| {
-        CliError::new(Exit::Failed, "no-sysfs", shown(&error.to_string()))
-    })?;
+    let scan = Machine::here()
+        .scan()
+        .map_err(|error| CliError::new(Exit::Failed, "no-sysfs", shown(&error.to_string())))?;
     Ok(doctor(&scan))
 }
 

@@ -80,7 +80,9 @@ mod tests {
     fn capabilities_count_in_the_initial_user_namespace_only() {
         let all = Capabilities { sys_admin: true, sys_rawio: true };
         assert_eq!(read(USER_NS_INIT, ALL), all);
-        for namespace in ["user:[4026531836]", "user:[4026532201]", "user:[]", "", "mnt:[4026531837]"] {
+        for namespace in
+            ["user:[4026531836]", "user:[4026532201]", "user:[]", "", "mnt:[4026531837]"]
+        {
             let namespace = if namespace.is_empty() { "nothing" } else { namespace };
             assert_eq!(read(namespace, ALL), Capabilities::default(), "{namespace}");
         }

@@ -21,6 +21,10 @@
     )
 )]
 
+// For tests that share their folders with those of `tests/`.
+#[cfg(test)]
+extern crate self as fwgate_linux;
+
 pub mod caller;
 pub mod device;
 pub mod discover;

@@ -50,12 +50,13 @@ impl Cache {
         self.root.join(relative)
     }
 
-    /// Waits until nobody else builds here; the lock is held as long as what is returned.
-    pub(crate) fn lock(&self) -> Result<File, String> {
-        let path = self.path("lock");
+    /// Waits until nobody else does the same here (`build`, `test`); the lock is held as long as what
+    /// is returned.
+    pub(crate) fn lock(&self, what: &str) -> Result<File, String> {
+        let path = self.path(&format!("{what}.lock"));
         let file = File::create(&path).map_err(|error| fail(&path, &error))?;
         if file.try_lock().is_err() {
-            eprintln!("lab: another run is building in {}; waiting for it", self.root.display());
+            eprintln!("lab: another run holds {}; waiting for it", path.display());
             file.lock().map_err(|error| fail(&path, &error))?;
         }
         Ok(file)
@@ -242,6 +243,17 @@ mod tests {
         let (_folder, cache) = cache();
         let error = cache.step("make", "a", &["thing"], || Ok(String::new())).unwrap_err();
         assert_eq!(error, "make: it made no thing");
+    }
+
+    #[test]
+    fn a_lock_is_held_until_it_is_dropped_and_one_is_not_another() {
+        let (_folder, cache) = cache();
+        let held = cache.lock("build").unwrap();
+        let other = File::create(cache.path("build.lock")).unwrap();
+        assert!(other.try_lock().is_err());
+        drop(cache.lock("test").unwrap());
+        drop(held);
+        other.try_lock().unwrap();
     }
 
     #[test]

@@ -189,7 +189,7 @@ pub(crate) fn as_root(program: &str) -> Result<Command, String> {
         return Err("this needs root: neither is this root nor does `sudo -n` work".to_owned());
     }
     let mut command = Command::new("sudo");
-    command.args(["-n", "DEBIAN_FRONTEND=noninteractive"]).arg(program);
+    command.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive"]).arg(program);
     Ok(command)
 }
 

@@ -74,7 +74,7 @@ fn up(newest: bool) -> Result<(), String> {
 
 /// Makes what these labs need and have not yet.
 fn make(cache: &Cache, newest: bool, labs: &[Lab]) -> Result<(), String> {
-    let _lock = cache.lock()?;
+    let _lock = cache.lock("build")?;
     let tree = Tree::here();
     debian::tools(cache)?;
     let versions = kernel::Versions::choose(cache, newest)?;

@@ -105,6 +105,7 @@ pub(crate) fn run(
         }
     }
     make(&labs)?;
+    let _lock = cache.lock("test")?;
     let tree = Tree::here();
     let began = Instant::now();
     let built = programs::build(cache, &tree)?;

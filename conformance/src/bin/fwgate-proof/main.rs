@@ -11,12 +11,15 @@
 //!
 //! *Not here*: the guests (`cargo xtask lab`), the order of the kernel's own checks (`fwgate-conformance`).
 
-mod facts;
 mod discovery;
+mod facts;
+mod features;
 mod memdev;
 mod nvme;
 mod report;
+mod rights;
 mod rig;
+mod says;
 
 use std::process::ExitCode;
 
@@ -28,10 +31,17 @@ const SCENARIOS: &[(&str, fn(&mut Report))] = &[
     ("facts", facts::run),
     ("memdev", memdev::run),
     ("nvme", nvme::run),
+    ("features", features::run),
+    ("rights", rights::run),
 ];
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
+    match names.split_first() {
+        Some((first, rest)) if first == says::CHILD => return says::child(rest),
+        Some((first, rest)) if first == says::KEEPER => return says::keeper(rest),
+        _ => {}
+    }
     let known = |name: &String| SCENARIOS.iter().find(|(it, _)| it == name);
     if names.is_empty() || names.iter().any(|name| known(name).is_none()) {
         let all: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();

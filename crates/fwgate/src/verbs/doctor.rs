@@ -77,7 +77,8 @@ fn of_emulated(name: &str, timeout: Option<Duration>) -> Result<Document, CliErr
         who: Who::Nobody,
         says: says.to_owned(),
     };
-    let mut findings = vec![present("emulated", "the device is in software, and takes every command")];
+    let mut findings =
+        vec![present("emulated", "the device is in software, and takes every command")];
     let interfaces = unit.interfaces.iter();
     findings.extend(interfaces.map(|it| present(it.key(), "the emulated kernel has it")));
     let schema = "fwgate.doctor/1";
@@ -114,8 +115,7 @@ fn text(document: &Document, width: usize, verbose: bool) -> String {
     if let Some(lockdown) = document.lockdown {
         let taint = document.taint.map_or("unreadable".to_owned(), |taint| taint.to_string());
         let config = document.kernel_config.as_deref().map_or("not there".to_owned(), shown);
-        let line =
-            format!("kernel: lockdown {lockdown}, taint {taint}, configuration {config}");
+        let line = format!("kernel: lockdown {lockdown}, taint {taint}, configuration {config}");
         text.push_str(&format!("{}\n", wrap(&line, width, 4)));
     }
     let machine = document.findings.iter().filter(|finding| finding.device.is_none());
@@ -164,7 +164,8 @@ fn remarks<'f>(findings: impl Iterator<Item = &'f Finding>, width: usize) -> Str
             Severity::Missing if finding.device.is_none() => ("missing", BAD),
             Severity::Present | Severity::Missing => continue,
         };
-        let line = format!("{word}: {} (for {} to change)", shown(&finding.says), finding.who.name());
+        let line =
+            format!("{word}: {} (for {} to change)", shown(&finding.says), finding.who.name());
         let line = wrap(&line, width, 4);
         let rest = line.strip_prefix(word).unwrap_or_default();
         text.push_str(&format!("{}{rest}\n", paint(style, word)));
@@ -201,10 +202,8 @@ mod tests {
 
     #[test]
     fn what_the_kernel_says_cannot_steer_the_terminal() {
-        let findings = vec![
-            finding(Severity::Warning, None),
-            finding(Severity::Missing, Some("mem\u{1b}0")),
-        ];
+        let findings =
+            vec![finding(Severity::Warning, None), finding(Severity::Missing, Some("mem\u{1b}0"))];
         let document = Document {
             schema: "fwgate.doctor/1",
             lockdown: Some("none"),

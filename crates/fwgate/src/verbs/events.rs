@@ -22,8 +22,10 @@ use crate::output::{Format, Ui};
 
 /// How often `--follow` looks again.
 const AGAIN: Duration = Duration::from_millis(500);
-/// The kernel's interface that shows what it drained.
+/// The kernel's interface that shows what it drains.
 const TRACE: &str = "cxl-trace-events";
+/// How long one look at the trace of one log waits for a record.
+const LISTEN: Duration = Duration::from_millis(500);
 
 /// What `events` prints.
 #[derive(Debug, Default, Serialize)]
@@ -56,29 +58,52 @@ pub(crate) fn run(
     timeout: Option<Duration>,
 ) -> Result<Exit, CliError> {
     ui.no_raw("events")?;
+    let mut job = open(ui, args, timeout)?;
     if args.follow {
-        return follow(ui, args, timeout);
+        return follow(ui, args, timeout, job);
     }
-    let mut job = Job::open(ui, &args.device.device, "events", timeout)?;
-    job.only_cxl("events")?;
-    let mut result = read(&mut job);
-    if let (Ok(read), Some(count)) = (&mut result, args.count) {
-        read.events.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    let mut result = look(&mut job);
+    let count = args.count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
+    if let Ok(read) = &mut result
+        && keeps_nothing(&job)
+    {
+        ui.note("fwgate: the kernel keeps no records: waiting for those that come now\n");
+        while read.events.len() < count && !job.time_left().is_zero() {
+            match look(&mut job) {
+                Ok(more) => read.events.extend(more.events),
+                Err(stop) => {
+                    result = Err(stop);
+                    break;
+                }
+            }
+        }
+    }
+    if let Ok(read) = &mut result {
+        read.events.truncate(count);
     }
     job.finish(ui, "fwgate.events/1", result.map(Some), text)
 }
 
-/// All records that the logs show now, log by log.
-fn read(job: &mut Job) -> Result<Read, Stop> {
+fn open(ui: &Ui, args: &EventsArgs, timeout: Option<Duration>) -> Result<Job, CliError> {
+    let job = Job::open(ui, &args.device.device, "events", timeout)?;
+    job.only_cxl("events")?;
+    Ok(job)
+}
+
+/// Whether records show once and never again, as those that a real kernel traces.
+fn keeps_nothing(job: &Job) -> bool {
+    job.has_interface(TRACE) && !job.opened().record().emulated
+}
+
+/// What all logs show now, log by log.
+fn look(job: &mut Job) -> Result<Read, Stop> {
     let trace = job.has_interface(TRACE);
     let source = if trace { "trace" } else { "log" };
     let mut read = Read { source, ..Read::default() };
-    for log in 0_u8.. {
-        if usize::from(log) >= LOGS.len() {
-            break;
-        }
+    for log in (0_u8..).take(LOGS.len()) {
         let message = message::event_records(log);
-        let reply = if trace { job.ask_kernel(TRACE, &message) } else { job.ask(&message) }?;
+        let reply =
+            if trace { job.ask_kernel(TRACE, &message, LISTEN) } else { job.ask(&message) }?;
         let Some(found) = events::parse(log, &reply) else {
             return Err(job.nonsense("list of event records").into());
         };
@@ -89,22 +114,28 @@ fn read(job: &mut Job) -> Result<Read, Stop> {
     Ok(read)
 }
 
-/// Shows records as they come. The device is let go of between two looks.
-fn follow(ui: &mut Ui, args: &EventsArgs, timeout: Option<Duration>) -> Result<Exit, CliError> {
+/// Shows records as they come. A device whose logs keep them is let go of between two looks; where
+/// they show once, it is held.
+fn follow(
+    ui: &mut Ui,
+    args: &EventsArgs,
+    timeout: Option<Duration>,
+    mut job: Job,
+) -> Result<Exit, CliError> {
     let mut seen: HashSet<Key> = HashSet::new();
     let mut left = args.count;
     loop {
-        let mut job = Job::open(ui, &args.device.device, "events", timeout)?;
-        job.only_cxl("events")?;
-        let read = match read(&mut job) {
+        let read = match look(&mut job) {
             Ok(read) => read,
             Err(stop) => {
                 return job.finish(ui, "fwgate.events/1", Err::<Option<Read>, _>(stop), text);
             }
         };
         let device = job.opened().record().name.clone();
-        drop(job);
-        let now: HashSet<Key> = read.events.iter().map(key).collect();
+        let held = keeps_nothing(&job).then(|| {
+            job.forget_steps();
+            job
+        });
         for event in read.events.iter().filter(|event| !seen.contains(&key(event))) {
             if ui.format() == Format::Json {
                 ui.json_line(&Line { schema: "fwgate.event/1", device: &device, event })?;
@@ -116,12 +147,19 @@ fn follow(ui: &mut Ui, args: &EventsArgs, timeout: Option<Duration>) -> Result<E
                 return Ok(Exit::Done);
             }
         }
-        // What is not there any more was cleared: it is not remembered, so that this stays small.
-        seen = now;
         if ui.gone() {
             return Ok(Exit::Done);
         }
-        sleep(AGAIN);
+        job = match held {
+            Some(held) => held,
+            None => {
+                // What is not there any more was cleared: it is not remembered, so that this stays
+                // small.
+                seen = read.events.iter().map(key).collect();
+                sleep(AGAIN);
+                open(ui, args, timeout)?
+            }
+        };
     }
 }
 

@@ -10,6 +10,7 @@ use fwgate_gate::{DeviceFacts, Opened};
 use fwgate_policy::Known;
 use serde::Serialize;
 
+use crate::cli::ListArgs;
 use crate::devices::{self, Session};
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -34,9 +35,13 @@ pub(crate) struct Row {
 }
 
 /// Runs `list`.
-pub(crate) fn run(ui: &mut Ui, timeout: Option<Duration>) -> Result<Exit, CliError> {
+pub(crate) fn run(
+    ui: &mut Ui,
+    args: &ListArgs,
+    timeout: Option<Duration>,
+) -> Result<Exit, CliError> {
     ui.no_raw("list")?;
-    let names = devices::all();
+    let names = if args.emulated { devices::emulated() } else { devices::all() };
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let session = Session::open(&names, "list", timeout)?;
     let rows = rows(&session, &names);

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use clap::CommandFactory as _;
 use clap_mangen::Man;
 
-use crate::cli::{Cli, ManArgs};
+use crate::cli::ManArgs;
+use crate::cli::groups::{GROUPS, about, command};
 use crate::devices::FAULTS;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -33,7 +33,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 
 /// Runs `man`.
 pub(crate) fn run(ui: &mut Ui, args: &ManArgs) -> Result<Exit, CliError> {
-    let mut command = Cli::command();
+    let mut command = command();
     command.build();
     match &args.dir {
         None => ui.bytes(&page(&command)?)?,
@@ -64,9 +64,10 @@ fn page(command: &clap::Command) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let version = format!("fwgate {}", env!("CARGO_PKG_VERSION"));
     let man = Man::new(command.clone()).source(version).manual("fwgate");
-    render(&man, command.has_subcommands(), &mut bytes).map_err(|error| {
+    render(&man, &mut bytes).map_err(|error| {
         CliError::new(Exit::Failed, "output", format!("cannot make the manual: {error}"))
     })?;
+    bytes.extend_from_slice(verbs(command).as_bytes());
     if let Some(examples) = command.get_after_help() {
         bytes.extend_from_slice(verbatim("EXAMPLES", &examples.to_string()).as_bytes());
     }
@@ -81,17 +82,45 @@ fn page(command: &clap::Command) -> Result<Vec<u8>, CliError> {
     Ok(bytes)
 }
 
-/// What clap knows, but for what follows the help: that has a section of its own.
-fn render(man: &Man, has_verbs: bool, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+/// What clap knows, but for the verbs and what follows the help: those have sections of their own.
+fn render(man: &Man, bytes: &mut Vec<u8>) -> std::io::Result<()> {
     man.render_title(bytes)?;
     man.render_name_section(bytes)?;
     man.render_synopsis_section(bytes)?;
     man.render_description_section(bytes)?;
-    man.render_options_section(bytes)?;
-    if has_verbs {
-        man.render_subcommands_section(bytes)?;
+    man.render_options_section(bytes)
+}
+
+/// The verbs under a command, those of fwgate itself in groups.
+fn verbs(command: &clap::Command) -> String {
+    let under: Vec<&str> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .filter(|verb| *verb != "help")
+        .collect();
+    if under.is_empty() {
+        return String::new();
     }
-    Ok(())
+    let mut text = ".SH \"VERBS\"\n".to_owned();
+    let list = |names: &[&str]| -> String {
+        let page = command.get_display_name().unwrap_or_else(|| command.get_name());
+        names
+            .iter()
+            .map(|name| {
+                let (page, about) =
+                    (plain(&format!("{page}-{name}")), plain(&about(command, name)));
+                format!(".TP\n\\fB{page}\\fR(1)\n{about}\n")
+            })
+            .collect()
+    };
+    if command.get_name() != "fwgate" {
+        text.push_str(&list(&under));
+        return text;
+    }
+    for (title, names) in GROUPS {
+        text.push_str(&format!(".SS \"{title}\"\n{}", list(names)));
+    }
+    text
 }
 
 /// A section whose lines stay as they are, in roff.
@@ -123,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_page_names_every_status_and_every_verb() {
-        let mut command = Cli::command();
+        let mut command = command();
         command.build();
         let text = String::from_utf8(page(&command).unwrap()).unwrap();
         for exit in Exit::ALL {
@@ -132,7 +161,10 @@ mod tests {
         for verb in command.get_subcommands() {
             assert!(text.contains(verb.get_name()), "{}", verb.get_name());
         }
-        for title in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
+        for (title, _) in GROUPS {
+            assert!(text.contains(&format!(".SS \"{title}\"\n")), "{title}");
+        }
+        for title in ["VERBS", "EXIT STATUS", "ENVIRONMENT", "FILES"] {
             assert!(text.contains(title), "{title}");
         }
     }
@@ -140,7 +172,7 @@ mod tests {
     #[test]
     fn every_verb_has_a_page_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Cli::command();
+        let mut command = command();
         command.build();
         let count = write(folder.path(), &command).unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), count);

@@ -22,7 +22,10 @@ use fwgate_policy::{FeatureFacts, Known, Path, PathKind, Protocol, Route};
 use fwgate_wire::cxl::cel::CommandEffectsLog;
 use fwgate_wire::cxl::features::SupportedFeatures;
 use fwgate_wire::cxl::logs::{GetLogRequest, log_uuid};
-use fwgate_wire::cxl::opcode::{GET_FEATURE, GET_SUPPORTED_FEATURES, Opcode, SET_FEATURE};
+use fwgate_wire::cxl::opcode::{
+    GET_FEATURE, GET_LOG, GET_LSA, GET_SUPPORTED_FEATURES, Opcode, SET_FEATURE,
+};
+use fwgate_wire::cxl::table;
 use zerocopy::FromBytes as _;
 
 use super::{OpenError, Reached, access, own};
@@ -35,8 +38,6 @@ use crate::path::rule::fwctl::CxlKnown;
 use crate::path::{Answer, MAX_PAYLOAD, Refusal};
 use crate::sys::fwctl::Node as FwctlNode;
 use crate::sys::{Ioctls, Linux};
-
-const GET_LOG: Opcode = Opcode(0x0401);
 
 /// A CXL memory device of this machine.
 #[derive(Debug)]
@@ -201,7 +202,7 @@ impl CxlDevice {
             let mailbox = MailboxCommand {
                 command: opcode,
                 payload: part,
-                room: self.mailbox(),
+                room: most(opcode, part).unwrap_or(usize::MAX).min(self.mailbox()),
                 payload_max: self.payload_max,
             };
             let answer = send(&mailbox).map_err(|refusal| match SubmitError::from(refusal) {
@@ -300,7 +301,9 @@ impl CxlDevice {
             let id = row.id.0;
             let why = match state {
                 IdState::Exclusive => format!("a kernel driver keeps memdev id {id} for itself"),
-                IdState::Disabled => format!("the kernel found that the device lacks memdev id {id}"),
+                IdState::Disabled => {
+                    format!("the kernel found that the device lacks memdev id {id}")
+                }
                 IdState::Missing | IdState::Enabled => format!("this kernel has no memdev id {id}"),
             };
             return NoPath { why, fix: None };
@@ -339,6 +342,21 @@ fn cxl(message: &Message) -> Result<(Opcode, &[u8]), SubmitError> {
         Message::Cxl { opcode, payload } => Ok((Opcode(*opcode), payload)),
         _ => Err(not_sent("the device speaks CXL only".to_owned())),
     }
+}
+
+/// The most bytes of reply that a command can have: what it asks for itself, or what its row says; `None` where neither
+/// tells. Not every device says how many it gave (cxl_test's do not), and then the room for them counts.
+fn most(opcode: Opcode, payload: &[u8]) -> Option<usize> {
+    let at = match opcode {
+        GET_LOG => 20,
+        GET_LSA => 4,
+        _ => {
+            let most = table::by_opcode(opcode.0)?.output.max?;
+            return usize::try_from(most).ok();
+        }
+    };
+    let length = payload.get(at..).and_then(|rest| rest.first_chunk::<4>())?;
+    usize::try_from(u32::from_le_bytes(*length)).ok()
 }
 
 fn not_sent(what: String) -> SubmitError {

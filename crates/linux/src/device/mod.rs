@@ -65,7 +65,9 @@ pub enum OpenError {
         what: String,
     },
     /// Nothing is known of this family of devices.
-    #[error("`{device}` is a fwctl device of a family that this version does not speak (`{family}`)")]
+    #[error(
+        "`{device}` is a fwctl device of a family that this version does not speak (`{family}`)"
+    )]
     Family {
         /// The device's name.
         device: String,

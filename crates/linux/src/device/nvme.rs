@@ -70,8 +70,8 @@ impl NvmeDevice {
             Some(_) => Known::Yes,
             None => Known::CannotTell,
         };
-        let seconds = controller.admin_timeout.map(u64::from);
-        let known = NvmeKnown { driver_timeout: seconds.map(Duration::from_secs), fabrics };
+        let milliseconds = controller.admin_timeout.map(u64::from);
+        let known = NvmeKnown { driver_timeout: milliseconds.map(Duration::from_millis), fabrics };
         let ids = target.function();
         Ok(Self {
             identity: Identity {

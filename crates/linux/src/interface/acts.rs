@@ -88,7 +88,9 @@ impl<'d> Asked<'d> {
     pub(super) fn of(message: &'d Message, until: Option<Instant>) -> Result<Self, SubmitError> {
         match message {
             Message::Cxl { opcode, payload } => Ok(Self { opcode: *opcode, payload, until }),
-            _ => Err(nothing("the interface leads to a CXL device, and the command is for another")),
+            _ => {
+                Err(nothing("the interface leads to a CXL device, and the command is for another"))
+            }
         }
     }
 

@@ -59,9 +59,10 @@ pub(super) fn error(path: &Path, failed: Failed, rules: &Rules) -> SubmitError {
         Failed::Open(errno @ Errno::ACCESS) => {
             refused(errno, format!("the mode of `{place}` does not let this process in"))
         }
-        Failed::Open(errno @ Errno::PERM) => {
-            refused(errno, format!("`{place}` cannot be opened: under lockdown, or not by this user"))
-        }
+        Failed::Open(errno @ Errno::PERM) => refused(
+            errno,
+            format!("`{place}` cannot be opened: under lockdown, or not by this user"),
+        ),
         Failed::Open(Errno::LOOP) => nothing(format!("`{place}` is a link, and not followed")),
         Failed::Open(errno) => nothing(format!("`{place}` cannot be opened ({})", name(errno))),
         Failed::NoFile => nothing(format!("`{place}` is no file")),
@@ -103,7 +104,9 @@ fn call(place: &str, errno: Errno, rules: &Rules) -> SubmitError {
             "the device did not answer within the kernel's two seconds, or works on in the background, \
              which the kernel does not follow here",
         ),
-        Errno::IO => perhaps("the device's reply is shorter than the kernel takes, or there was none"),
+        Errno::IO => {
+            perhaps("the device's reply is shorter than the kernel takes, or there was none")
+        }
         _ => perhaps("an errno that is not known of this interface"),
     }
 }

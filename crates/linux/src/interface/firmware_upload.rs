@@ -163,7 +163,11 @@ impl Class {
     /// Raw sender: the kernel begins to send the image.
     fn begin(&self) -> Result<(), SubmitError> {
         let path = self.folder.join("loading");
-        let rules = Rules { sends_nothing: false, permission: "a security module refused the image", ..RULES };
+        let rules = Rules {
+            sends_nothing: false,
+            permission: "a security module refused the image",
+            ..RULES
+        };
         attribute::put(&path, "0").map_err(|failed| errno::error(&path, failed, &rules))
     }
 

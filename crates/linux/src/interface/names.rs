@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn a_name_that_leads_elsewhere_is_none() {
-        for name in ["", "mem", "mem-1", "mem0/..", "../mem0", "mem0\0", "nmem0", "mem99999999999"] {
+        for name in ["", "mem", "mem-1", "mem0/..", "../mem0", "mem0\0", "nmem0", "mem99999999999"]
+        {
             assert_eq!(Names::new(name), None, "{name:?}");
         }
         let names = Names::new("mem12").unwrap();

@@ -93,7 +93,10 @@ impl Acts for Labels {
                 }
                 let data = self.area.get(offset, length)?;
                 if data.len() != wanted {
-                    return Err(nothing(format!("{} bytes came, {length} were wanted", data.len())));
+                    return Err(nothing(format!(
+                        "{} bytes came, {length} were wanted",
+                        data.len()
+                    )));
                 }
                 Ok(done(data, Belief::Told))
             }
@@ -101,7 +104,9 @@ impl Acts for Labels {
                 let request = SetLsaRequest::parse(asked.payload);
                 let request = request.map_err(|error| nothing(error.to_string()))?;
                 if request.header().reserved.get() != 0 {
-                    return Err(no_way("the reserved field is not zero, and the kernel sends zero"));
+                    return Err(no_way(
+                        "the reserved field is not zero, and the kernel sends zero",
+                    ));
                 }
                 self.area.set(request.header().offset.get(), request.data())?;
                 Ok(done(Vec::new(), Belief::Told))
@@ -166,7 +171,9 @@ impl Acts for Secures {
             SET_PASSPHRASE => {
                 let whose = whose(asked.payload, 2)?;
                 let Some(new) = new.filter(|new| *new != 0) else {
-                    return Err(no_way("the kernel wants the id of the new key, and none was given"));
+                    return Err(no_way(
+                        "the kernel wants the id of the new key, and none was given",
+                    ));
                 };
                 match whose {
                     Whose::User => format!("update {current} {new}"),

@@ -238,7 +238,9 @@ impl Acts for Pokes {
                 let address = address(asked.payload, 72)?;
                 // What the memory is to hold afterwards.
                 if asked.payload.get(8..).is_some_and(|data| data.iter().any(|byte| *byte != 0)) {
-                    return Err(no_way("the kernel clears poison with zeros, and the command with other data"));
+                    return Err(no_way(
+                        "the kernel clears poison with zeros, and the command with other data",
+                    ));
                 }
                 ("clear_poison", address)
             }

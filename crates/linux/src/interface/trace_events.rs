@@ -230,7 +230,8 @@ impl Acts for Listens {
         let until = asked.until.or_else(|| Instant::now().checked_add(DEFAULT_DEADLINE));
         let until = until.and_then(|until| until.checked_sub(MARGIN)).unwrap_or_else(Instant::now);
         let Ear { instance, logs, others } = &mut *ear;
-        let mut heard = Ear { instance: None, logs: std::mem::take(logs), others: std::mem::take(others) };
+        let mut heard =
+            Ear { instance: None, logs: std::mem::take(logs), others: std::mem::take(others) };
         let waited = match instance {
             Some(instance) => instance.wait(until, |read| {
                 heard.sort(read, place.names().memdev());

@@ -66,7 +66,8 @@ impl Typed {
             );
             return Err(refused(Errno::NOMEM, rule));
         }
-        if self.carries == SET_PARTITION && asked.payload.get(8).is_none_or(|flags| flags & 1 != 0) {
+        if self.carries == SET_PARTITION && asked.payload.get(8).is_none_or(|flags| flags & 1 != 0)
+        {
             let rule = "the partition is changed at the next reset only: the immediate flag is set";
             return Err(refused(Errno::BUSY, rule.to_owned()));
         }

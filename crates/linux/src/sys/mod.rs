@@ -12,7 +12,10 @@
 //!
 //! *Spec*: each module names its own sources.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "the devices that send by these paths come next"))]
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the devices that send by these paths come next")
+)]
 
 mod bnxt;
 mod call;

@@ -109,7 +109,7 @@ fn cxl_tests_devices_have_fwctl_children_and_one_region_is_committed() {
     let scan = tree.scan();
     assert_eq!(scan.unread, []);
     let targets = scan.targets();
-    // QEMU's two, which have no fwctl, cxl_test's eleven, and the controller.
+    assert_eq!(targets.len(), 11);
     let with_fwctl = |target: &&fwgate_linux::discover::Target| {
         matches!(&target.kind, Kind::Cxl { fwctl: Some(_), .. })
     };

@@ -178,7 +178,7 @@ fn end(ok: bool) -> String {
     format!(
         "{}\nThe same on devices that stay: {}, {}, {}.\nEverything else: {}.\n",
         paint(GOOD, "Every step turned out as it must."),
-        typed("fwgate list"),
+        typed("fwgate list --emulated"),
         typed("fwgate send emu:cxl0 0xC000"),
         typed("fwgate audit tail"),
         typed("fwgate --help")

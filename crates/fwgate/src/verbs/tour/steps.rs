@@ -153,7 +153,7 @@ fn devices(tour: &mut Tour) -> Result<Step, CliError> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let rows = list_verb::rows(tour.session()?, &names);
     step.must(rows.iter().all(|row| row.state == "ready"), "every device is ready");
-    step.show("fwgate list", Exit::Done, &list_verb::render(&rows, WIDTH));
+    step.show("fwgate list --emulated", Exit::Done, &list_verb::render(&rows, WIDTH));
     Ok(step)
 }
 

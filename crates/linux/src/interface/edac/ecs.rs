@@ -19,8 +19,7 @@ use super::{SET_FEATURE, Steps, number, put, set_data};
 /// Most units that are looked for.
 const MAX_UNITS: usize = 4096;
 
-const RULES: Rules =
-    Rules { sends: "Get Feature or Set Feature", ..Rules::PLAIN };
+const RULES: Rules = Rules { sends: "Get Feature or Set Feature", ..Rules::PLAIN };
 
 /// `edac-ecs`: Set Feature (0502h) of DDR5 Error Check Scrub Control.
 #[derive(Debug)]
@@ -50,10 +49,14 @@ impl Unit {
             3 => 256,
             4 => 1024,
             5 => 4096,
-            other => return Err(no_way(format!("the kernel has no threshold for the code {other}"))),
+            other => {
+                return Err(no_way(format!("the kernel has no threshold for the code {other}")));
+            }
         };
         if config >> 5 != 0 {
-            return Err(no_way(format!("the configuration {config:#06x} has bits without attribute")));
+            return Err(no_way(format!(
+                "the configuration {config:#06x} has bits without attribute"
+            )));
         }
         Ok(Self { threshold, mode: u64::from(config >> 3 & 1), reset: config & 0x10 != 0 })
     }
@@ -71,7 +74,9 @@ impl Acts for Checks {
             return Err(nothing("the feature's data are empty"));
         };
         if *log > 1 {
-            return Err(no_way(format!("the log capabilities {log:#04x} have bits without attribute")));
+            return Err(no_way(format!(
+                "the log capabilities {log:#04x} have bits without attribute"
+            )));
         }
         let (configs, odd) = configs.as_chunks::<2>();
         let base = place.names().edac_folder(place.roots());

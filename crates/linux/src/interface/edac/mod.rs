@@ -65,7 +65,12 @@ pub(super) fn number(folder: &Path, file: &str, rules: &Rules) -> Result<u64, Su
 }
 
 /// Writes a number to an attribute.
-pub(super) fn put(folder: &Path, file: &str, number: u64, rules: &Rules) -> Result<(), SubmitError> {
+pub(super) fn put(
+    folder: &Path,
+    file: &str,
+    number: u64,
+    rules: &Rules,
+) -> Result<(), SubmitError> {
     let path = folder.join(file);
     attribute::put(&path, &number.to_string()).map_err(|failed| errno::error(&path, failed, rules))
 }

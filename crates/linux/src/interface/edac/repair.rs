@@ -94,7 +94,24 @@ impl Repair {
             [1, 0, ..] if payload.len() == 14 => {
                 Err(no_way("the kernel asks for the repair itself, never for what it would take"))
             }
-            [2, kind @ 0..=3, flags, channel, rank, n0, n1, n2, bank_group, bank, r0, r1, r2, c0, c1, sub] => {
+            [
+                2,
+                kind @ 0..=3,
+                flags,
+                channel,
+                rank,
+                n0,
+                n1,
+                n2,
+                bank_group,
+                bank,
+                r0,
+                r1,
+                r2,
+                c0,
+                c1,
+                sub,
+            ] => {
                 let sparing = Sparing {
                     hard: flags & HARD != 0,
                     channel,
@@ -109,9 +126,10 @@ impl Repair {
                 sparing.repair(kind, flags)
             }
             [1, 1, ..] => Err(no_way("the kernel has no interface to hard repair")),
-            [1, 0, ..] | [2, 0..=3, ..] => {
-                Err(nothing(format!("{} bytes of payload, no length of this maintenance", payload.len())))
-            }
+            [1, 0, ..] | [2, 0..=3, ..] => Err(nothing(format!(
+                "{} bytes of payload, no length of this maintenance",
+                payload.len()
+            ))),
             [class, subclass, ..] => Err(no_way(format!(
                 "the kernel has no interface to maintenance class {class}, subclass {subclass}"
             ))),
@@ -180,7 +198,9 @@ impl Acts for Repairs {
         match asked.opcode {
             PERFORM_MAINTENANCE => {}
             SET_FEATURE => {
-                return Err(no_way("the kernel does not change how a repair works, it only repairs"));
+                return Err(no_way(
+                    "the kernel does not change how a repair works, it only repairs",
+                ));
             }
             other => return Err(not_mine(Self::KEY, other)),
         }
@@ -189,7 +209,8 @@ impl Acts for Repairs {
         let in_use = place.watch().decoder_committed() == Known::Yes;
         if in_use && repair.kind != "ppr" {
             // The kernel looks the error record up by an address, which the command does not have.
-            let rule = "the memory is in use, and a sparing names no address to find its error record by";
+            let rule =
+                "the memory is in use, and a sparing names no address to find its error record by";
             return Err(refused(Errno::BUSY, rule.to_owned()));
         }
         if in_use && number(&folder, "repair_safe_when_in_use", &SILENT)? != 1 {
@@ -222,7 +243,8 @@ fn instance(base: &Path, kind: &str) -> Result<PathBuf, SubmitError> {
             break;
         }
         let path = folder.join("repair_type");
-        let found = attribute::text(&path).map_err(|failed| errno::error(&path, failed, &SILENT))?;
+        let found =
+            attribute::text(&path).map_err(|failed| errno::error(&path, failed, &SILENT))?;
         if found == kind {
             return Ok(folder);
         }

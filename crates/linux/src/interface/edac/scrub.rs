@@ -60,8 +60,10 @@ impl Acts for Scrubs {
                     ));
                 }
                 let cycle = hours(read(CYCLE)?)?;
-                let value = [cycle, hours(read("min_cycle_duration")?)?, u8::from(read(ENABLED)? != 0)];
-                let part = part.start.saturating_sub(1)..part.end.saturating_sub(1).min(value.len());
+                let value =
+                    [cycle, hours(read("min_cycle_duration")?)?, u8::from(read(ENABLED)? != 0)];
+                let part =
+                    part.start.saturating_sub(1)..part.end.saturating_sub(1).min(value.len());
                 let payload = value.get(part).unwrap_or_default().to_vec();
                 return Ok(done(payload, Belief::Told));
             }
@@ -99,5 +101,7 @@ impl Acts for Scrubs {
 fn hours(seconds: u64) -> Result<u8, SubmitError> {
     let whole = seconds.checked_rem(HOUR) == Some(0);
     let hours = seconds.checked_div(HOUR).and_then(|hours| u8::try_from(hours).ok());
-    hours.filter(|_| whole).ok_or_else(|| nothing(format!("a cycle of {seconds} s, no whole hours")))
+    hours
+        .filter(|_| whole)
+        .ok_or_else(|| nothing(format!("a cycle of {seconds} s, no whole hours")))
 }

@@ -88,7 +88,8 @@ fn what_the_scrub_attributes_cannot_say_is_refused_and_nothing_is_written() {
 fn half_a_setting_says_which_half() {
     let rig = scrub_rig();
     std::fs::remove_file(rig.path(&format!("{BASE}/scrub0/enable_background"))).unwrap();
-    let (may_have_run, what) = transport(act(&EdacScrub::at(rig.place()), 0x0502, &scrub(&[20, 1])));
+    let (may_have_run, what) =
+        transport(act(&EdacScrub::at(rig.place()), 0x0502, &scrub(&[20, 1])));
     assert!(may_have_run);
     assert!(what.contains("`current_cycle_duration` was set"), "{what}");
     assert!(what.contains("`enable_background` was not"), "{what}");
@@ -103,8 +104,7 @@ fn the_scrub_setting_is_shown_but_for_the_byte_that_no_attribute_has() {
     let rig = scrub_rig();
     let edac = EdacScrub::at(rig.place());
     let get = |offset, count, selection| {
-        let request =
-            GetFeatureRequest::new(feature_uuid::PATROL_SCRUB, offset, count, selection);
+        let request = GetFeatureRequest::new(feature_uuid::PATROL_SCRUB, offset, count, selection);
         act(&edac, 0x0501, request.as_bytes())
     };
     assert_eq!(get(1, 3, 0).unwrap().payload, [12, 1, 0]);
@@ -228,7 +228,10 @@ fn a_soft_repair_names_an_address() {
     let payload = [1, 0, 0, 0x40, 1, 0, 0, 0, 0, 0, 0, 0xff, 0, 0];
     act(&EdacMemRepair::at(rig.place()), 0x0600, &payload).unwrap();
     let read = |file: &str| rig.read(&format!("{BASE}/mem_repair4/{file}"));
-    assert_eq!((read("dpa"), read("nibble_mask"), read("repair")), ("320".into(), "255".into(), "1".into()));
+    assert_eq!(
+        (read("dpa"), read("nibble_mask"), read("repair")),
+        ("320".into(), "255".into(), "1".into())
+    );
     for (instance, _) in KINDS.iter().enumerate().take(4) {
         assert_eq!(rig.read(&format!("{BASE}/mem_repair{instance}/repair")), "");
     }

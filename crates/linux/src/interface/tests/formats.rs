@@ -6,10 +6,7 @@ use super::Rig;
 
 /// Event and template.
 pub(super) const TEMPLATES: [(&str, &str); 11] = [
-    (
-        "cxl_aer_correctable_error",
-        "memdev=%s host=%s serial=%llu: status: '%s'",
-    ),
+    ("cxl_aer_correctable_error", "memdev=%s host=%s serial=%llu: status: '%s'"),
     (
         "cxl_aer_uncorrectable_error",
         "memdev=%s host=%s serial=%llu: status: '%s' first_error: '%s'",
@@ -58,23 +55,14 @@ pub(super) const TEMPLATES: [(&str, &str); 11] = [
          sub_channel=%u comp_id=%s comp_id_pldm_valid_flags='%s' pldm_entity_id=%s \
          pldm_resource_id=%s",
     ),
-    (
-        "cxl_overflow",
-        "memdev=%s host=%s serial=%llu: log=%s : %u records from %llu to %llu",
-    ),
+    ("cxl_overflow", "memdev=%s host=%s serial=%llu: log=%s : %u records from %llu to %llu"),
     (
         "cxl_poison",
         "memdev=%s host=%s serial=%llu trace_type=%s region=%s region_uuid=%pU hpa=0x%llx \
          hpa_alias0=0x%llx dpa=0x%llx dpa_length=0x%x source=%s flags=%s overflow_time=%llu",
     ),
-    (
-        "cxl_port_aer_correctable_error",
-        "device=%s host=%s status='%s'",
-    ),
-    (
-        "cxl_port_aer_uncorrectable_error",
-        "device=%s host=%s status: '%s' first_error: '%s'",
-    ),
+    ("cxl_port_aer_correctable_error", "device=%s host=%s status='%s'"),
+    ("cxl_port_aer_uncorrectable_error", "device=%s host=%s status: '%s' first_error: '%s'"),
 ];
 
 /// The folder of the instance.

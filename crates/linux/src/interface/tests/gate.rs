@@ -131,7 +131,13 @@ impl Device for Scripted {
             other => panic!("{other:#x} was sent to the firmware"),
         };
         let (vendor_status, background) = (0, false);
-        Ok(Reply { return_code: 0, vendor_status, payload: reply, background, belief: Belief::Told })
+        Ok(Reply {
+            return_code: 0,
+            vendor_status,
+            payload: reply,
+            background,
+            belief: Belief::Told,
+        })
     }
     fn background(&self) -> Option<Background> {
         None
@@ -189,9 +195,11 @@ fn facts_that_changed_leave_the_file_alone() {
 #[test]
 fn a_scrub_setting_goes_the_road() {
     let rig = Rig::new();
-    for (file, content) in
-        [("current_cycle_duration", "43200"), ("min_cycle_duration", "3600"), ("enable_background", "0")]
-    {
+    for (file, content) in [
+        ("current_cycle_duration", "43200"),
+        ("min_cycle_duration", "3600"),
+        ("enable_background", "0"),
+    ] {
         rig.write(&format!("sys/bus/edac/devices/cxl_mem0/scrub0/{file}"), content);
     }
     let mut payload = feature_uuid::PATROL_SCRUB.as_bytes().to_vec();

@@ -55,11 +55,8 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new() -> Self {
-        let watch = Watched {
-            changes: AtomicU64::new(0),
-            committed: Mutex::new(Known::No),
-            slot: Some(2),
-        };
+        let watch =
+            Watched { changes: AtomicU64::new(0), committed: Mutex::new(Known::No), slot: Some(2) };
         Self { folder: tempfile::tempdir().unwrap(), watch: Arc::new(watch) }
     }
 

@@ -86,7 +86,8 @@ fn a_list_that_is_not_whole_is_no_reply() {
         line("mem0", "List", 0x40, 0x40, "Unknown", "New"),
         format!("{}\n", "x".repeat(100_000)),
     ] {
-        let (may_have_run, what) = transport(list(&rig, format!("{good}{bad}{good}").as_bytes(), &ALL));
+        let (may_have_run, what) =
+            transport(list(&rig, format!("{good}{bad}{good}").as_bytes(), &ALL));
         assert!(may_have_run, "the list was read from the device: {what}");
     }
     let (may_have_run, _) = transport(list(&rig, b"cxl_poison: memdev=\xff\xfe\n", &ALL));

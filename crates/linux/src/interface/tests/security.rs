@@ -29,9 +29,8 @@ fn a_sanitize_is_one_write_and_its_end_says_no_code() {
     assert!(!reply.background);
     assert_eq!((reply.return_code, reply.belief), (0, Belief::Unverified));
     rig.write(&format!("{FOLDER}/state"), "sanitize\n");
-    let running = |running| {
-        Some(Background { opcode: 0x4400, percent: None, running, return_code: None })
-    };
+    let running =
+        |running| Some(Background { opcode: 0x4400, percent: None, running, return_code: None });
     assert_eq!(sanitize.background(), running(true));
     rig.write(&format!("{FOLDER}/state"), "disabled\n");
     assert_eq!(sanitize.background(), running(false));

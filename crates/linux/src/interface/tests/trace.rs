@@ -35,7 +35,8 @@ fn dram(log: &str) -> String {
 fn generic(memdev: &str, log: &str, first: u8) -> String {
     let head = HEAD.replace("UUID", "01020304-0506-0708-090a-0b0c0d0e0f10");
     let head = head.replace("mem0", memdev).replace("Fatal", log);
-    let data: Vec<String> = (0..80).map(|n| format!("{:02x}", if n == 0 { first } else { n })).collect();
+    let data: Vec<String> =
+        (0..80).map(|n| format!("{:02x}", if n == 0 { first } else { n })).collect();
     format!("cxl_generic_event: {head}{}\n", data.join(" "))
 }
 
@@ -155,7 +156,8 @@ fn it_waits_no_longer_than_to_the_deadline_and_returns_at_once_on_a_record() {
 #[test]
 fn what_was_lost_is_told_as_an_overflow_and_never_made_up() {
     let rig = Rig::new();
-    let overflow = "cxl_overflow: memdev=mem0 host=h serial=1: log=Failure : 5 records from 17 to 18\n";
+    let overflow =
+        "cxl_overflow: memdev=mem0 host=h serial=1: log=Failure : 5 records from 17 to 18\n";
     let bad = dram("Failure").replace("channel=1", "channel=256");
     let new = dram("Failure").replace("'Data Path Error'", "'Brand New Error'");
     let lines = [overflow, "CPU:0 [LOST 2 EVENTS]\n", &bad, &new, "noise\n", &dram("Failure")];
@@ -264,8 +266,7 @@ fn no_cut_line_and_no_exchanged_byte_panics_or_makes_two_records() {
     let rig = Rig::new();
     let line = dram("Fatal");
     rig.trace(b"");
-    let mut instance =
-        Instance::attach(rig.path(INSTANCE), &EVENTS, false).unwrap();
+    let mut instance = Instance::attach(rig.path(INSTANCE), &EVENTS, false).unwrap();
     let pipe = rig.path(&format!("{INSTANCE}/trace_pipe"));
     let mut all = Vec::new();
     for at in 0..line.len() {

@@ -23,7 +23,8 @@ fn a_typed_command_reaches_the_sender_as_it_was_judged() {
         })
     };
     let rig = Rig::new();
-    let scan: Arc<dyn KernelInterface> = Arc::new(Typed::scan_media_caps(rig.place(), send.clone()));
+    let scan: Arc<dyn KernelInterface> =
+        Arc::new(Typed::scan_media_caps(rig.place(), send.clone()));
     let device = Scripted::new(&["memdev-scan-media-caps", "memdev-set-partition"]);
     let outcome = run(&device, &scan, 0x4303, vec![0; 16]).outcome.unwrap();
     assert_eq!((outcome.record.status, &outcome.reply[..]), ("done", &[9][..]));

@@ -218,9 +218,10 @@ pub(super) fn check(event: &str, format: &Format) -> Result<(), String> {
 /// The value that does not fit.
 pub(crate) fn encode(event: &TraceEvent) -> Option<Result<EventRecord, String>> {
     let rows = rows(&event.name)?;
-    Some(record(event, rows).ok_or_else(|| {
-        format!("a value of `{}` does not fit its record", event.name)
-    }))
+    Some(
+        record(event, rows)
+            .ok_or_else(|| format!("a value of `{}` does not fit its record", event.name)),
+    )
 }
 
 fn record(event: &TraceEvent, rows: &[Row]) -> Option<EventRecord> {
@@ -308,5 +309,10 @@ pub(crate) fn poison(event: &TraceEvent) -> Option<(u64, u32, u8, u64)> {
     let flags = u8::try_from(words::flags(words::POISON_FLAGS, event.get("flags")?)?).ok()?;
     let length = u32::try_from(bytes / 64).ok().filter(|_| bytes % 64 == 0)?;
     let overflow = decimal(event.get("overflow_time")?)?;
-    (address % 64 == 0 && source < 8).then_some((address | u64::from(source), length, flags, overflow))
+    (address % 64 == 0 && source < 8).then_some((
+        address | u64::from(source),
+        length,
+        flags,
+        overflow,
+    ))
 }

@@ -9,8 +9,7 @@
 /// Words, and the number or the bit that each stands for.
 pub(super) type Words = &'static [(&'static str, u32)];
 
-pub(super) const LOG: Words =
-    &[("Informational", 0), ("Warning", 1), ("Failure", 2), ("Fatal", 3)];
+pub(super) const LOG: Words = &[("Informational", 0), ("Warning", 1), ("Failure", 2), ("Fatal", 3)];
 
 pub(super) const HDR_FLAGS: Words = &[
     ("PERMANENT_CONDITION", 1 << 2),
@@ -139,8 +138,7 @@ pub(super) const DEV_TEMP: Words = &[("Normal", 0), ("Warning", 1 << 2), ("Criti
 pub(super) const COR_VOL: Words = &[("Normal", 0), ("Warning", 1 << 4)];
 pub(super) const COR_PER: Words = &[("Normal", 0), ("Warning", 1 << 5)];
 
-pub(super) const MEM_MODULE_VALID_FLAGS: Words =
-    &[("COMPONENT", 1), ("COMPONENT PLDM FORMAT", 2)];
+pub(super) const MEM_MODULE_VALID_FLAGS: Words = &[("COMPONENT", 1), ("COMPONENT PLDM FORMAT", 2)];
 
 pub(super) const MEM_SPARING_FLAGS: Words =
     &[("Query Resources", 1), ("Hard Sparing", 2), ("Device Initiated Sparing", 4)];
