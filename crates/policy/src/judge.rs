@@ -300,16 +300,15 @@ impl<'q, 'a> Case<'q, 'a> {
     fn path(&mut self) {
         let standing = self.question.standing;
         let kernel_route = matches!(self.question.route, Route::Kernel(_));
-        if standing.path.kind == PathKind::None {
-            // Who is shown the kernel's interface needs no other path.
-            if !self.reasons.redirects() {
+        // Who is shown the kernel's interface needs no other path, and none that can follow.
+        if !self.reasons.redirects() && !kernel_route {
+            if standing.path.kind == PathKind::None {
                 self.reasons.push(Level::Deny, 0, Code::NoPath, Operand::None);
+            } else if self.effects.contains(Effects::BACKGROUND)
+                && !standing.path.follows_background
+            {
+                self.reasons.push(Level::Deny, 0, Code::NoFollow, Operand::None);
             }
-        } else if self.effects.contains(Effects::BACKGROUND)
-            && !standing.path.follows_background
-            && !kernel_route
-        {
-            self.reasons.push(Level::Deny, 0, Code::NoFollow, Operand::None);
         }
         if standing.over_budget {
             self.reasons.push(Level::Deny, 0, Code::RateLimited, Operand::None);

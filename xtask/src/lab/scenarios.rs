@@ -47,7 +47,7 @@ const FAST: Scenario = Scenario {
     modules: Modules::Cxl,
     append: "",
     memory: None,
-    limit: 120,
+    limit: 240,
     run: &[],
     may_skip: &[],
 };

@@ -92,8 +92,12 @@ fn drivers_of(sys: &Tree, target: &Target) -> Drivers {
         if known.is_none() && !in_slot {
             continue;
         }
-        let link = Path::new("bus/pci/devices").join(address.to_string());
-        match sys.resolve(link) {
+        // A function keeps its folder for as long as it is there.
+        let folder = match known {
+            Some(function) => Ok(function.folder.clone()),
+            None => sys.resolve(Path::new("bus/pci/devices").join(address.to_string())),
+        };
+        match folder {
             Ok(folder) => all.add(&drivers::of_function(sys, &folder)),
             Err(error) if error.is_gone() => {}
             Err(error) => all.unknown.push(error.path().display().to_string()),
@@ -110,7 +114,7 @@ fn drivers_of(sys: &Tree, target: &Target) -> Drivers {
 }
 
 fn nvdimm_bound(sys: &Tree, memdev: &Memdev) -> Known {
-    match cxl::nvdimm(sys, &memdev.folder, &memdev.name) {
+    match cxl::nvdimm_of(sys, memdev) {
         Ok(Some(child)) if child.driver.is_some() => Known::Yes,
         Ok(_) => Known::No,
         Err(_) => Known::CannotTell,
@@ -183,7 +187,7 @@ pub(crate) fn cxl_interfaces(
         add(true, "memdev-scan-media-caps");
         add(true, "memdev-set-partition");
     }
-    let child = cxl::nvdimm(sys, &memdev.folder, &memdev.name)?;
+    let child = cxl::nvdimm_of(sys, memdev)?;
     if let Some(dimm) = child.and_then(|child| child.dimm) {
         let folder = Path::new("bus/nd/devices").join(dimm);
         add(sys.exists(folder.join("available_slots"))?, "nvdimm-labels");

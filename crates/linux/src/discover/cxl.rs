@@ -110,7 +110,7 @@ fn memdev(tree: &Tree, name: &str, notes: &mut Notes) -> Option<Memdev> {
         label_bytes: notes.keep(tree.number(file("label_storage_size"))),
         security: notes.keep(tree.text(file("security/state"))),
         driver: notes.keep(tree.link_name(file("driver"))).flatten(),
-        nvdimm: notes.keep(nvdimm(tree, &folder, name)).flatten(),
+        nvdimm: notes.keep(nvdimm(tree, &folder, name, None)).flatten(),
         endpoint: notes.keep(endpoint(tree, &folder, None)).flatten().map(|(name, folder)| {
             let committed = notes.keep(tree.number(folder.join("decoders_committed")));
             let regions = notes.keep(regions(tree, &folder)).unwrap_or_default();
@@ -123,8 +123,18 @@ fn memdev(tree: &Tree, name: &str, notes: &mut Notes) -> Option<Memdev> {
     })
 }
 
-/// The persistent-memory child of a memory device, if it has one.
-pub(crate) fn nvdimm(tree: &Tree, folder: &Path, name: &str) -> Result<Option<Nvdimm>, ReadError> {
+/// The persistent-memory child that a memory device has now.
+pub(crate) fn nvdimm_of(tree: &Tree, memdev: &Memdev) -> Result<Option<Nvdimm>, ReadError> {
+    let likely = memdev.nvdimm.as_ref().and_then(|child| child.dimm.as_deref());
+    nvdimm(tree, &memdev.folder, &memdev.name, likely)
+}
+
+fn nvdimm(
+    tree: &Tree,
+    folder: &Path,
+    name: &str,
+    likely: Option<&str>,
+) -> Result<Option<Nvdimm>, ReadError> {
     let Some(index) = numbered(name, "mem") else { return Ok(None) };
     let name = format!("pmem{index}");
     let child = folder.join(&name);
@@ -132,22 +142,29 @@ pub(crate) fn nvdimm(tree: &Tree, folder: &Path, name: &str) -> Result<Option<Nv
         return Ok(None);
     }
     let driver = tree.link_name(child.join("driver"))?;
-    Ok(Some(Nvdimm { driver, dimm: dimm(tree, &name)?, name }))
+    Ok(Some(Nvdimm { driver, dimm: dimm(tree, &name, likely)?, name }))
 }
 
-/// The dimm whose provider is that child.
-fn dimm(tree: &Tree, provider: &str) -> Result<Option<String>, ReadError> {
+/// The dimm whose provider is that child; `likely` is looked at first.
+fn dimm(tree: &Tree, provider: &str, likely: Option<&str>) -> Result<Option<String>, ReadError> {
+    let is_its = |name: &str| match tree.text(Path::new(DIMMS).join(name).join("cxl/provider")) {
+        Ok(text) => Ok(text.as_bytes() == provider.as_bytes()),
+        // Dimms of other buses have no such file.
+        Err(error) if error.is_gone() => Ok(false),
+        Err(error) => Err(error),
+    };
+    if let Some(name) = likely
+        && is_its(name)?
+    {
+        return Ok(Some(name.to_owned()));
+    }
     let names = match tree.list(DIMMS) {
         Err(error) if error.is_gone() => return Ok(None),
         names => names?,
     };
     for name in names.into_iter().filter(|name| numbered(name, "nmem").is_some()) {
-        match tree.text(Path::new(DIMMS).join(&name).join("cxl/provider")) {
-            Ok(text) if text.as_bytes() == provider.as_bytes() => return Ok(Some(name)),
-            Ok(_) => {}
-            // Dimms of other buses have no such file.
-            Err(error) if error.is_gone() => {}
-            Err(error) => return Err(error),
+        if is_its(&name)? {
+            return Ok(Some(name));
         }
     }
     Ok(None)

@@ -268,7 +268,20 @@ impl Tree {
         fs::fstat(&fd).map_err(|errno| self.failed(path, errno))
     }
 
-    fn open_as(&self, path: &Path, expected: FileKind) -> Result<OwnedFd, ReadError> {
+    fn open_folder(&self, path: &Path) -> Result<OwnedFd, ReadError> {
+        // Nothing but a folder can be opened like this, so there is no need to look first.
+        match self.at(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Err(ReadError::Failed { errno, .. }) if errno == Errno::NOTDIR.raw_os_error() => {
+                let found = FileKind::of(FileType::from_raw_mode(self.stat(path)?.st_mode));
+                let expected = FileKind::Folder;
+                Err(ReadError::WrongKind { path: self.whole(path), expected, found })
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_file(&self, path: &Path) -> Result<OwnedFd, ReadError> {
+        let expected = FileKind::File;
         let kind = |stat: &fs::Stat| FileKind::of(FileType::from_raw_mode(stat.st_mode));
         let wrong = |found| ReadError::WrongKind { path: self.whole(path), expected, found };
         // Looked at before it is opened: opening a device can do something.
@@ -284,7 +297,7 @@ impl Tree {
     /// The whole of a regular file, if it holds at most `limit` bytes.
     pub(crate) fn read(&self, path: impl AsRef<Path>, limit: usize) -> Result<Vec<u8>, ReadError> {
         let path = path.as_ref();
-        let file = File::from(self.open_as(path, FileKind::File)?);
+        let file = File::from(self.open_file(path)?);
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
         let mut bytes = Vec::new();
         file.take(most).read_to_end(&mut bytes).map_err(|error| {
@@ -335,7 +348,7 @@ impl Tree {
     /// The names in a folder, sorted. A name that is not UTF-8 is left out: the kernel makes none.
     pub(crate) fn list(&self, path: impl AsRef<Path>) -> Result<Vec<String>, ReadError> {
         let path = path.as_ref();
-        let fd = self.open_as(path, FileKind::Folder)?;
+        let fd = self.open_folder(path)?;
         let folder = Dir::new(fd).map_err(|errno| self.failed(path, errno))?;
         let mut names = Vec::new();
         for entry in folder {
@@ -416,15 +429,17 @@ impl Tree {
                 }
                 Component::RootDir | Component::Prefix(_) => return Err(outside()),
                 Component::Normal(name) => {
+                    // Up to here there is no link in it, and what is opened later is opened beneath
+                    // the root whatever happens in between.
                     let here = done.join(name);
-                    let fd = self.at(&here, OFlags::PATH | OFlags::NOFOLLOW)?;
-                    let stat = fs::fstat(&fd).map_err(|errno| self.failed(&here, errno))?;
+                    let stat = fs::statat(&self.fd, &here, AtFlags::SYMLINK_NOFOLLOW)
+                        .map_err(|errno| self.failed(&here, errno))?;
                     if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
                         links = links.saturating_add(1);
                         if links > MAX_LINKS {
                             return Err(round());
                         }
-                        let text = fs::readlinkat(&fd, "", Vec::new())
+                        let text = fs::readlinkat(&self.fd, &here, Vec::new())
                             .map_err(|errno| self.failed(&here, errno))?;
                         todo.push(PathBuf::from(OsStr::from_bytes(text.as_bytes())));
                     } else {

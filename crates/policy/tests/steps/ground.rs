@@ -283,6 +283,22 @@ fn who_is_shown_the_kernels_interface_needs_no_other_path() {
     ask.standing.path = fwgate_policy::Path::NONE;
     let told = ask.told();
     assert_eq!((told.verdict, told.headline), ("redirect", Some(Code::KernelOwned)), "{told:?}");
+    // Nor one that can follow what goes on in the background.
+    let mut rows = POISON_GROUND;
+    rows.opcode = LONG;
+    let rows = [rows];
+    for (interfaces, codes) in [
+        (&["debugfs"][..], [Some(Code::KernelOwned), None]),
+        (&[], [Some(Code::KernelOwnedNoInterface), Some(Code::NoFollow)]),
+    ] {
+        let mut ask = cxl(LONG, &[]);
+        ask.tables.ground = &rows;
+        ask.facts.surroundings = driven_by(Subsystems::CXL, interfaces);
+        ask.standing.path.follows_background = false;
+        let told = ask.told();
+        let refuses: Vec<_> = told.refuses.iter().map(|(_, code)| Some(*code)).collect();
+        assert_eq!(refuses, codes.into_iter().filter(Option::is_some).collect::<Vec<_>>());
+    }
     // Without the interface both are told.
     let mut ask = poison(&[]);
     ask.standing.path = fwgate_policy::Path::NONE;

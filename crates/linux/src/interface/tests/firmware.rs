@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fwgate_gate::{Background, Belief, KernelInterface as _};
 
-use super::{EBUSY, ENODEV, EOPNOTSUPP, Rig, act, await_content, kernel, transport, within};
+use super::{EBUSY, EOPNOTSUPP, Rig, act, await_content, kernel, transport, within};
 use crate::interface::FirmwareUpload;
 
 const FOLDER: &str = "sys/class/firmware/mem0";
@@ -221,5 +221,4 @@ fn the_kernel_that_ignores_loading_is_found_out() {
     rig.write(&format!("{FOLDER}/loading"), "-1");
     kernel_thread.join().unwrap();
     assert!(refused);
-    let _ = ENODEV;
 }

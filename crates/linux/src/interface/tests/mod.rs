@@ -126,13 +126,12 @@ pub(super) fn transport(result: Result<Reply, SubmitError>) -> (bool, String) {
 
 pub(super) const EINVAL: i32 = 22;
 pub(super) const EBUSY: i32 = 16;
-pub(super) const ENODEV: i32 = 19;
 pub(super) const EOPNOTSUPP: i32 = 95;
 
 /// Waits until a file holds this.
 pub(super) fn await_content(path: &Path, content: &str) {
     let until = Instant::now() + Duration::from_secs(10);
-    while std::fs::read(path).is_ok_and(|found| found != content.as_bytes()) {
+    while !std::fs::read(path).is_ok_and(|found| found == content.as_bytes()) {
         assert!(Instant::now() < until, "{} never held {content}", path.display());
         std::thread::sleep(Duration::from_millis(1));
     }
