@@ -135,7 +135,7 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: TimestampVerb,
     },
-    /// Show and set whether a loss of power counts as a dirty shutdown
+    /// Show and set what a loss of power would count as
     #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
     ShutdownState {
         #[command(subcommand)]

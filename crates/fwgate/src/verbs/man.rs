@@ -159,7 +159,7 @@ mod tests {
             assert!(text.contains(&format!("\\fB{}\\fR\n", exit.status())), "{exit:?}");
         }
         for verb in command.get_subcommands() {
-            assert!(text.contains(verb.get_name()), "{}", verb.get_name());
+            assert!(text.contains(&plain(verb.get_name())), "{}", verb.get_name());
         }
         for (title, _) in GROUPS {
             assert!(text.contains(&format!(".SS \"{title}\"\n")), "{title}");
