@@ -211,7 +211,7 @@ fn touched(before: &Own, outcome: &Outcome) -> Option<String> {
     let big = offset(BIG).and_then(|from| bytes.get(from..from + BIG_LENGTH));
     let parts = [(BASE, &bytes[..SMALL], Some(outcome.small.as_slice())), (BIG, big?, outcome.big.as_deref())];
     for (base, before, after) in parts {
-        let Some(after) = after else { continue };
+        let Some(after) = after.filter(|after| *after != before) else { continue };
         if let Some(at) = before.iter().zip(after).position(|(a, b)| a != b) {
             return Some(format!("refused, and byte {:#x} was written", base + at as u64));
         }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The kernel: real nodes, real ioctls, and what can be read of it beforehand.
 //!
-//! *Invariants*: an ioctl that is not safe, or that would make the kernel's own mock read memory that is not its
-//! own, is not made ([`Guard`]).
+//! *Invariants*: an ioctl that is not safe, that would make the kernel's own mock read memory that is not its own, or
+//! that would end the emulator that the guest runs in, is not made ([`Guard`]).
 //!
 //! *Not here*: the mapping and the system call (`sys`).
 
@@ -276,30 +276,54 @@ impl Guard {
         if !call.is_safe(memory) {
             return Some("names memory outside the arena");
         }
-        let send = call.node == Node::Memdev && call.number == SEND_COMMAND;
-        (self.mock && send && wraps(call, memory)).then_some("would make the mock read beyond its log")
+        if call.node != Node::Memdev || call.number != SEND_COMMAND {
+            return None;
+        }
+        let sent = Sent::of(call, memory)?;
+        match (self.mock, sent.opcode) {
+            (true, 0x0401) => {
+                let (offset, length) = (sent.word(16)?, sent.word(20)?);
+                let wraps = offset.checked_add(length).is_none();
+                wraps.then_some("would make the mock read beyond its log")
+            }
+            (false, 0x4102) => {
+                let (offset, length) = (sent.word(0)?, sent.word(4)?);
+                let wraps = length == 0 || offset.checked_add(length).is_none();
+                wraps.then_some("would end QEMU 10 by an assertion")
+            }
+            (false, 0x4103) if sent.length <= 8 => Some("would end QEMU 10 by an assertion"),
+            _ => None,
+        }
     }
 }
 
-/// Whether it asks the mock for a part of its log whose end wraps round.
-fn wraps(call: &Call, memory: &Own) -> bool {
-    let word = |at: u64| {
-        let bytes = memory.all(at, 4)?;
+/// What a send carries.
+struct Sent<'m> {
+    opcode: u32,
+    at: u64,
+    length: u32,
+    memory: &'m Own,
+}
+
+impl<'m> Sent<'m> {
+    fn of(call: &Call, memory: &'m Own) -> Option<Self> {
+        let arg = memory.all(call.arg, 48)?;
+        let word = |at: usize| u32::from_ne_bytes([arg[at], arg[at + 1], arg[at + 2], arg[at + 3]]);
+        let at = u64::from(word(24)) | u64::from(word(28)) << 32;
+        let opcode = match word(0) {
+            2 => word(8) & 0xffff,
+            6 => 0x4102,
+            8 => 0x0401,
+            10 => 0x4103,
+            _ => 0,
+        };
+        Some(Self { opcode, at, length: word(16), memory })
+    }
+
+    fn word(&self, at: u64) -> Option<u32> {
+        let bytes = self.memory.all(self.at.wrapping_add(at), 4)?;
         Some(u32::from_ne_bytes(bytes.try_into().ok()?))
-    };
-    let long = |at: u64| {
-        let bytes = memory.all(at, 8)?;
-        Some(u64::from_ne_bytes(bytes.try_into().ok()?))
-    };
-    let of = |at: u64| call.arg.wrapping_add(at);
-    let get_log = match word(of(0)) {
-        Some(8) => true,
-        Some(2) => word(of(8)).is_some_and(|union| union & 0xffff == 0x0401),
-        _ => false,
-    };
-    let input = long(of(24)).unwrap_or_default();
-    let part = (word(input.wrapping_add(16)), word(input.wrapping_add(20)));
-    get_log && matches!(part, (Some(offset), Some(length)) if offset.checked_add(length).is_none())
+    }
 }
 
 impl System for Theirs {

@@ -81,12 +81,13 @@ fn every_case_holds_in_every_setting() {
 }
 
 #[test]
-fn a_hundred_thousand_ioctls_end_as_the_tables_say_in_every_setting() {
+fn a_hundred_thousand_ioctls_end_as_the_tables_say_and_ten_thousand_more_in_each_setting() {
     let mut total = fwgate_conformance::run::Report::default();
     for (seed, (name, setting)) in (1..).zip(settings()) {
         let mut ours = Ours::new(setting.clone());
-        let report = stream_alone(name, &mut ours, &unsafe_, &setting, seed, 100_000);
-        assert_eq!((report.failed, report.ioctls), (0, 100_000), "{name}");
+        let count = if seed == 1 { 100_000 } else { 10_000 };
+        let report = stream_alone(name, &mut ours, &unsafe_, &setting, seed, count);
+        assert_eq!((report.failed, report.ioctls), (0, count), "{name}");
         total.add(&report);
     }
     println!("{:?}", total.rows);

@@ -10,7 +10,7 @@ use super::Case;
 use crate::build::{ARG, INPUT, Info, OUTPUT, Rpc, get, request, set, supported};
 use crate::call::Call;
 use crate::memory::{
-    BIG, EDGE_FIXED, FIXED, FIXED_INFO, FIXED_RPC, PAGE, WORK_END,
+    BIG, EDGE_FIXED, FIXED, FIXED_INFO, FIXED_RPC, PAGE, WORK, WORK_END,
 };
 use crate::twin::{Below, FwctlSetting, Setting};
 
@@ -129,7 +129,7 @@ fn limits(setting: &Setting) -> Vec<Case> {
         case("rpc/scope 3 and the driver", rpc(3, vendor(), same), full(Errno::INVAL), true),
         case("rpc/2 MiB of input", rpc(0, vendor(), |it| (it.in_len, it.input) = (Some(2 << 20), BIG)), Errno::INVAL, true),
         case("rpc/a read-only structure is a fault after all", Call { arg: FIXED_RPC, places: vec![], ..rpc(2, vendor(), same) }, Errno::FAULT, true)
-            .with(crate::memory::WORK, &[8]),
+            .with(WORK, &56u32.to_ne_bytes()),
     ]
 }
 

@@ -58,7 +58,7 @@ fn queries(memdev: &MemdevSetting) -> Vec<Case> {
     let mut cases = vec![
         case("query/0 says how many", query(0), Ok(())).word(ARG, 25),
         case("query/1 gives the empty slot 0 and does not write its count back", query(1), Ok(()))
-            .word(ARG, 1).with(ARG + 8, &[0; 16]).with(ARG + 24, &[0x98]),
+            .word(ARG, 1).with(ARG + 8, &[0; 16]).with(ARG + 24, &[0xb8]),
         case("query/2 gives Identify", query(2), Ok(())).word(ARG, 2).word(ARG + 24, 1).word(ARG + 36, 0x43),
         case("query/the largest count gives 25", query(u32::MAX), Ok(())).word(ARG, u32::MAX),
         case("query/no address", at(query(0), 0), Err(Errno::FAULT)),

@@ -19,7 +19,7 @@ use super::{Mailbox, MailboxCommand};
 const LSA: usize = 128 << 10;
 const VENDOR: [u8; 16] = [0xff; 16];
 const INPUT: u16 = 2;
-const UNSUPPORTED: u16 = 0x15;
+const UNSUPPORTED: u16 = 3;
 /// Opcode and effects. Set Shutdown State has a bit's number where its mask was meant.
 #[rustfmt::skip]
 const CEL: [(u16, u16); 17] = [

@@ -155,10 +155,13 @@ impl Twin {
     pub fn answer_rpc(&mut self, ask: &fwctl::Ask, seen: Option<Seen>) -> fwctl::Answer {
         let Message::Cxl { payload, .. } = ask.message() else { return fwctl::Answer::Lost };
         if self.setting.below == Below::Replayed {
-            return seen.map_or(fwctl::Answer::Lost, |seen| {
-                let bytes = if seen.return_code == 0 { seen.bytes } else { Vec::new() };
-                fwctl::Answer::Done { return_code: seen.return_code, payload: bytes }
-            });
+            let (return_code, payload) = match (seen, ask.kind()) {
+                (Some(seen), _) => (seen.return_code, seen.bytes),
+                // It could not be written, or nothing was sent; the comparison leaves these bytes out.
+                (None, fwctl::Kind::Get { count }) => (0, vec![0; count]),
+                (None, _) => (0, Vec::new()),
+            };
+            return fwctl::Answer::Done { return_code, payload };
         }
         let size = self.setting.payload_size;
         match ask.kind() {
@@ -176,7 +179,8 @@ impl Twin {
         if self.setting.below == Below::Replayed {
             return match seen {
                 Some(seen) => memdev::Answer::of_pci(seen.return_code, seen.bytes, ask.room()),
-                None => memdev::Answer::of_pci(0, Vec::new(), ask.room()),
+                // It could not be written, or nothing was sent; the comparison leaves these bytes out.
+                None => memdev::Answer::of_pci(0, vec![0; ask.room() as usize], ask.room()),
             };
         }
         let mut command = MailboxCommand::new(*opcode, payload.clone(), ask.room() as usize);

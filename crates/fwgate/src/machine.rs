@@ -54,21 +54,19 @@ pub(crate) fn names() -> Vec<String> {
 pub(crate) fn find(name: &str) -> Result<Target, CliError> {
     let made = |exit, code, detail: &str| CliError::new(exit, code, shown(detail)).device(name);
     let Some(scan) = scan() else {
-        let detail = format!("no device `{}`: this machine has no sysfs to look at", name);
+        let detail = format!("no device `{name}`: this machine has no sysfs to look at");
         return Err(made(Exit::NotFound, "unknown-device", &detail));
     };
-    scan.find(name).map(Target).map_err(|error| {
-        let (exit, code) = match &error {
-            FindError::Ambiguous { .. } => (Exit::Usage, "ambiguous-device"),
-            FindError::Unknown { .. }
-            | FindError::NotANode { .. }
-            | FindError::Unreadable { .. } => (Exit::NotFound, "unknown-device"),
-        };
-        let mut detail = error.to_string();
-        if code == "unknown-device" {
-            detail.push_str("; see: fwgate list");
+    scan.find(name).map(Target).map_err(|error| match error {
+        // Which there are is another verb's answer, and changes from machine to machine.
+        FindError::Unknown { .. } => {
+            let detail = format!("no device `{name}`; see: fwgate list");
+            made(Exit::NotFound, "unknown-device", &detail)
         }
-        made(exit, code, &detail)
+        FindError::Ambiguous { .. } => made(Exit::Usage, "ambiguous-device", &error.to_string()),
+        FindError::NotANode { .. } | FindError::Unreadable { .. } => {
+            made(Exit::NotFound, "unknown-device", &error.to_string())
+        }
     })
 }
 

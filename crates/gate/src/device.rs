@@ -49,6 +49,18 @@ pub struct Identity {
     pub emulated: bool,
 }
 
+/// Where a device is, and what it calls itself: for people, and for records that are read after the
+/// names of devices have changed. A serial number is the device's own claim.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Whereabouts {
+    /// Serial number.
+    pub serial: Option<String>,
+    /// Address on its bus, such as a PCI address.
+    pub address: Option<String>,
+    /// Its nodes, whole paths.
+    pub nodes: Vec<String>,
+}
+
 /// What kernel and machine do with the device; owned, unlike `fwgate_policy::Surroundings`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Around {
@@ -203,6 +215,11 @@ pub struct Background {
 pub trait Device: Send + Sync {
     /// What it is.
     fn identity(&self) -> &Identity;
+
+    /// Where it is; nowhere, for a device in software.
+    fn whereabouts(&self) -> Whereabouts {
+        Whereabouts::default()
+    }
 
     /// What marks it now. Sends nothing.
     fn observe(&self) -> Generation;

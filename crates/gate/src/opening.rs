@@ -105,7 +105,9 @@ impl Gate {
             readings,
             &self.tables,
         );
-        let device_record = DeviceRecord::new(device.identity(), &firmware, facts.credible());
+        let place = device.whereabouts();
+        let device_record =
+            DeviceRecord::new(device.identity(), &place, &firmware, facts.credible());
         let alert = self.drift(&device_record, &facts);
         let body = FactsBody {
             status: "done",

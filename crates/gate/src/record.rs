@@ -16,7 +16,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::caller::Caller;
-use crate::device::{Background, Identity};
+use crate::device::{Background, Identity, Whereabouts};
 use crate::explain::Explanation;
 use crate::names;
 use crate::request::Message;
@@ -44,12 +44,24 @@ pub struct DeviceRecord {
     pub emulated: bool,
     /// Whether its effects log is believed.
     pub credible: bool,
+    /// Serial number, by its own claim, cleaned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Address on its bus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 impl DeviceRecord {
     /// The record of a device whose firmware and log were read.
     #[must_use]
-    pub fn new(identity: &Identity, firmware: &[u8], credible: bool) -> Self {
+    pub fn new(
+        identity: &Identity,
+        whereabouts: &Whereabouts,
+        firmware: &[u8],
+        credible: bool,
+    ) -> Self {
+        let line = |text: &Option<String>| text.as_deref().map(|it| text::line(it, MAX_NAME));
         Self {
             name: text::line(&identity.name, MAX_NAME),
             protocol: identity.protocol.name(),
@@ -57,6 +69,8 @@ impl DeviceRecord {
             firmware: text::clean(firmware, 64),
             emulated: identity.emulated,
             credible,
+            serial: line(&whereabouts.serial),
+            address: line(&whereabouts.address),
         }
     }
 }

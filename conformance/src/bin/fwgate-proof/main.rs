@@ -14,6 +14,7 @@
 mod discovery;
 mod facts;
 mod features;
+mod interfaces;
 mod memdev;
 mod nvme;
 mod report;
@@ -33,6 +34,8 @@ const SCENARIOS: &[(&str, fn(&mut Report))] = &[
     ("nvme", nvme::run),
     ("features", features::run),
     ("rights", rights::run),
+    ("interfaces", interfaces::run),
+    ("interfaces-mock", interfaces::run_mock),
 ];
 
 fn main() -> ExitCode {

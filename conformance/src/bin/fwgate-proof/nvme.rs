@@ -34,9 +34,12 @@ pub(crate) fn run(report: &mut Report) {
         ensure!((250..400).contains(&kelvin), "a temperature of {kelvin} K");
         Ok(())
     });
-    report.check("the effects log is read as in the capture", || {
+    report.check("the effects log has nothing that the capture of a later QEMU has not", || {
         let data = reply(&rig.open(DRIVE)?.message(log(0x05, 4096), None)?)?;
-        ensure!(data == EFFECTS, "it differs from the capture");
+        same!("length", data.len(), EFFECTS.len());
+        let more = data.iter().zip(EFFECTS).position(|(ours, theirs)| ours & !theirs != 0);
+        same!("first byte with more", more, None);
+        ensure!(data.iter().any(|byte| *byte != 0), "it is empty");
         Ok(())
     });
     report.check("the firmware slots are read", || {

@@ -238,3 +238,16 @@ fn a_device_that_is_held_is_named_with_its_holder_and_the_status_is_six() {
     // A lock ends with its holder.
     assert_eq!(world.run(&["send", "emu:cxl0", "0xC000"]).status, 0);
 }
+
+#[test]
+fn a_pipe_that_nobody_writes_to_is_refused_at_once() {
+    let world = World::new();
+    let pipe = world.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let began = std::time::Instant::now();
+    let run =
+        world.run(&["effects", "--from", &pipe.display().to_string(), "--protocol", "cxl"]);
+    assert_eq!(run.status, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("nobody writes to this pipe"), "{}", run.stderr);
+    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+}

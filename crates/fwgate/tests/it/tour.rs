@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tour: passes, prints the same every time, and leaves nothing behind.
 
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use crate::common::World;
 
 #[test]
@@ -82,4 +86,29 @@ fn colours_are_for_terminals() {
     let world = World::new();
     let output = world.command(&["tour"]).env_remove("NO_COLOR").output().unwrap();
     assert!(!output.stdout.contains(&0x1b), "standard output is a pipe here");
+}
+
+#[test]
+fn ctrl_c_ends_the_tour_and_takes_its_folder_away() {
+    let world = World::new();
+    let temporary = world.path("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut child = world
+        .command(&["tour"])
+        .env("TMPDIR", &temporary)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while std::fs::read_dir(&temporary).unwrap().count() == 0 {
+        assert!(Instant::now() < until, "no folder was made");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The handler comes right after the folder.
+    std::thread::sleep(Duration::from_millis(20));
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(2), "{status}");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
 }

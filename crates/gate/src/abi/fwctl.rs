@@ -412,7 +412,11 @@ impl Ask {
             Kind::Get { .. } if return_code != 0 => 0,
             // A reply that is too short counts as none.
             Kind::Get { count } => {
-                if payload.len() < count { 0 } else { count }
+                if payload.len() < count {
+                    0
+                } else {
+                    count
+                }
             }
             Kind::Command => payload.len(),
         };

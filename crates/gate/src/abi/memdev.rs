@@ -19,7 +19,9 @@ use fwgate_wire::memdev::{
 use zerocopy::native_endian::U32;
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-use super::{CallerMemory, Errno, Fetch, Mode, Need, Range, Reply, Step, Stop, Write, field, length32};
+use super::{
+    CallerMemory, Errno, Fetch, Mode, Need, Range, Reply, Step, Stop, Write, field, length32,
+};
 use crate::request::Message;
 
 const SET_PARTITION_INFO: u16 = 0x4101;

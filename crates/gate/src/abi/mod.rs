@@ -28,7 +28,7 @@ pub mod refusal;
 #[cfg(test)]
 mod tests;
 
-pub use memory::{CallerMemory, Copied, MOST_STRUCT, Need, Range, Reply, Write, WritableMemory};
+pub use memory::{CallerMemory, Copied, MOST_STRUCT, Need, Range, Reply, WritableMemory, Write};
 pub use rustix::io::Errno;
 
 use memory::{Fetch, Stop};

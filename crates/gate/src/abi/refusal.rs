@@ -75,10 +75,18 @@ mod tests {
     fn refusals_that_the_kernel_knows_have_the_errno_that_it_gives() {
         let fwctl = |code| errno(Node::FwctlCxl, Refusal::Denied(code));
         let memdev = |code| errno(Node::Memdev, Refusal::Denied(code));
-        assert_eq!((fwctl(Code::ScopeTooLow), memdev(Code::ScopeTooLow)), (Errno::INVAL, Errno::PERM));
-        assert_eq!((fwctl(Code::Unreported), memdev(Code::Unreported)), (Errno::INVAL, Errno::NOTTY));
+        assert_eq!(
+            (fwctl(Code::ScopeTooLow), memdev(Code::ScopeTooLow)),
+            (Errno::INVAL, Errno::PERM)
+        );
+        assert_eq!(
+            (fwctl(Code::Unreported), memdev(Code::Unreported)),
+            (Errno::INVAL, Errno::NOTTY)
+        );
         assert_eq!((fwctl(Code::Malformed), memdev(Code::Malformed)), (Errno::INVAL, Errno::INVAL));
-        for code in [Code::RightMissing, Code::Lockdown, Code::SiteForbid, Code::Nak, Code::Advisory] {
+        for code in
+            [Code::RightMissing, Code::Lockdown, Code::SiteForbid, Code::Nak, Code::Advisory]
+        {
             assert_eq!((fwctl(code), memdev(code)), (Errno::PERM, Errno::PERM), "{}", code.name());
         }
     }

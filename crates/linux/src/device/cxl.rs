@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fwgate_gate::device::Around;
 use fwgate_gate::{
     Background, Caller, Delivery, Device, Firmware, Generation, Identity, Kernel, Message, NoPath,
-    Pace, Recorded, Reply, SubmitError, transfer,
+    Pace, Recorded, Reply, SubmitError, Whereabouts, transfer,
 };
 use fwgate_policy::tables::Classes;
 use fwgate_policy::{FeatureFacts, Known, Path, PathKind, Protocol, Route};
@@ -153,7 +153,7 @@ impl CxlDevice {
         let device = Arc::clone(self);
         let typed = move |delivery: &Delivery<Kernel>| device.send_by_id(&delivery.message);
         let senders = Senders { typed: Some(Arc::new(typed)), ..Senders::default() };
-        interface::all(&place, &senders)
+        interface::every_interface(&place, &senders).all
     }
 
     /// The longest payload of the mailbox.
@@ -366,6 +366,10 @@ fn not_sent(what: String) -> SubmitError {
 impl Device for CxlDevice {
     fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        super::whereabouts(&self.roots, &self.target)
     }
 
     fn observe(&self) -> Generation {

@@ -20,7 +20,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use fwgate_gate::{Device, KernelInterface};
+use fwgate_gate::{Device, KernelInterface, Whereabouts};
 use fwgate_policy::{Capabilities, Known};
 use thiserror::Error;
 
@@ -95,6 +95,22 @@ pub fn open(
             let (device, family) = (target.name.clone(), fwctl.family.name());
             Err(OpenError::Family { device, family })
         }
+    }
+}
+
+/// Where a device is. The serial number is what sysfs says that the device says.
+fn whereabouts(roots: &Roots, target: &Target) -> Whereabouts {
+    let of_function = target.function().and_then(|function| function.serial);
+    let serial = match &target.kind {
+        Kind::Cxl { memdev, .. } => memdev.serial.map(|serial| format!("{serial:#x}")),
+        Kind::Nvme(controller) => controller.serial.as_ref().map(ToString::to_string),
+        Kind::Fwctl(_) => of_function.map(|serial| format!("{serial:#x}")),
+    };
+    let nodes = target.nodes();
+    Whereabouts {
+        serial,
+        address: target.function().map(|function| function.address.to_string()),
+        nodes: nodes.iter().map(|node| node.whole(roots).display().to_string()).collect(),
     }
 }
 

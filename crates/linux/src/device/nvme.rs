@@ -16,7 +16,7 @@ use std::sync::Arc;
 use fwgate_gate::device::Around;
 use fwgate_gate::{
     Background, Caller, Device, Firmware, Generation, Identity, Message, NoPath, Pace, Recorded,
-    Reply, SubmitError,
+    Reply, SubmitError, Whereabouts,
 };
 use fwgate_policy::tables::Classes;
 use fwgate_policy::{Known, Path, PathKind, Protocol, Route};
@@ -111,6 +111,10 @@ fn wrong(target: &Target, what: &str) -> OpenError {
 impl Device for NvmeDevice {
     fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        super::whereabouts(&self.roots, &self.target)
     }
 
     fn observe(&self) -> Generation {

@@ -152,7 +152,7 @@ pub(crate) trait Acts: Send + Sync {
 
 /// One of the kernel's own interfaces to one memdev.
 #[derive(Debug)]
-pub struct Interface<A> {
+pub(crate) struct Interface<A> {
     pub(super) place: Place,
     pub(super) acts: A,
 }

@@ -44,11 +44,11 @@ const RULES: Rules = Rules {
 };
 
 /// `firmware-upload`.
-pub type FirmwareUpload = Interface<Uploads>;
+pub(crate) type FirmwareUpload = Interface<Uploads>;
 
 /// `firmware-upload`: Transfer FW (0201h), whole or to be dropped.
 #[derive(Debug, Default)]
-pub struct Uploads {
+pub(crate) struct Uploads {
     state: Mutex<State>,
 }
 
@@ -63,14 +63,14 @@ struct State {
 impl FirmwareUpload {
     /// For this memdev.
     #[must_use]
-    pub fn at(place: Place) -> Self {
+    pub(crate) fn at(place: Place) -> Self {
         Self { place, acts: Uploads::default() }
     }
 
     /// How the last update of this process failed, in the kernel's words: the step and the reason, such
     /// as `transferring:read-write-error`. `None` if it did not, or has not ended.
     #[must_use]
-    pub fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         self.acts.state().told.clone()
     }
 }
@@ -161,7 +161,7 @@ impl Class {
     }
 
     /// Raw sender: the kernel begins to send the image.
-    fn begin(&self) -> Result<(), SubmitError> {
+    fn begin_upload(&self) -> Result<(), SubmitError> {
         let path = self.folder.join("loading");
         let rules = Rules {
             sends_nothing: false,
@@ -230,7 +230,7 @@ impl Acts for Uploads {
             return Err(late);
         }
         *self.state() = State { size: u64::try_from(image.len()).ok(), told: None };
-        class.begin()?;
+        class.begin_upload()?;
         Ok(Reply { background: true, ..done(Vec::new(), Belief::Unverified) })
     }
 

@@ -30,19 +30,23 @@ mod tests;
 
 use std::sync::Arc;
 
-use fwgate_gate::KernelInterface;
+use fwgate_gate::{KernelInterface, SubmitError};
 
-pub use acts::{Interface, Place, Watch};
-pub use edac::{ecs::EdacEcs, repair::EdacMemRepair, scrub::EdacScrub};
-pub use firmware_upload::FirmwareUpload;
+pub use acts::{Place, Watch};
 pub use names::{Names, file, files};
+pub use nvdimm::Keys;
 pub(crate) use nvdimm::LabelArea;
-pub use nvdimm::{Keys, NvdimmLabels, NvdimmSecurity};
-pub use poison::{PoisonDebugfs, PoisonList};
-pub use security::{Sanitize, SecureErase, SecurityState, security_state};
+pub use security::{SecurityState, security_state};
 pub use trace::TraceEvent;
-pub use trace_events::TraceEvents;
-pub use typed::{Typed, TypedSend};
+pub use typed::TypedSend;
+
+use edac::{ecs::EdacEcs, repair::EdacMemRepair, scrub::EdacScrub};
+use firmware_upload::FirmwareUpload;
+use nvdimm::{NvdimmLabels, NvdimmSecurity};
+use poison::{PoisonDebugfs, PoisonList};
+use security::{Sanitize, SecureErase};
+use trace_events::TraceEvents;
+use typed::Typed;
 
 /// What some interfaces send through, which is not a file.
 #[derive(Clone, Default)]
@@ -65,21 +69,83 @@ impl core::fmt::Debug for Senders {
     }
 }
 
-/// All interfaces to a memdev that this crate knows, whether they are there now or not: which are is
-/// said by [`files`], and by each of them when it is asked.
+/// The interfaces to one memdev.
+pub struct Interfaces {
+    /// Each of them, whether it is there now or not: that is said by [`files`], and by the interface
+    /// itself when it is asked.
+    pub all: Vec<Arc<dyn KernelInterface>>,
+    /// What listens to the device's trace events.
+    pub listener: Listener,
+    /// What is known of the last firmware update.
+    pub update: Update,
+}
+
+impl core::fmt::Debug for Interfaces {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let keys: Vec<&str> = self.all.iter().map(|interface| interface.key()).collect();
+        f.debug_tuple("Interfaces").field(&keys).finish()
+    }
+}
+
+/// Listens to the trace events of one memdev. Nothing is sent to the device.
+#[derive(Clone, Debug)]
+pub struct Listener(Arc<TraceEvents>);
+
+impl Listener {
+    /// Listens from now on, so that a later command finds what came in between.
+    ///
+    /// # Errors
+    ///
+    /// The kernel gives out no trace.
+    pub fn arm(&self) -> Result<(), SubmitError> {
+        self.0.arm()
+    }
+
+    /// Takes the events that are no record of a log: poison that was put in or taken out, and errors of
+    /// the link, of this memdev or of any port.
+    ///
+    /// # Errors
+    ///
+    /// The kernel gives out no trace.
+    pub fn others(&self) -> Result<Vec<TraceEvent>, SubmitError> {
+        self.0.others()
+    }
+
+    /// Listens no more: the trace instance is removed. What was heard stays.
+    pub fn disarm(&self) {
+        self.0.disarm();
+    }
+}
+
+/// What is known of the last firmware update of this process.
+#[derive(Clone, Debug)]
+pub struct Update(Arc<FirmwareUpload>);
+
+impl Update {
+    /// How it failed, in the kernel's words: the step and the reason, such as
+    /// `transferring:read-write-error`. `None` if it did not, or was not seen to end.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.0.failure()
+    }
+}
+
+/// The interfaces to a memdev, and what two of them know beside.
 #[must_use]
-pub fn all(place: &Place, senders: &Senders) -> Vec<Arc<dyn KernelInterface>> {
+pub fn every_interface(place: &Place, senders: &Senders) -> Interfaces {
     let at = || place.clone();
+    let listener = Arc::new(TraceEvents::at(at()));
+    let update = Arc::new(FirmwareUpload::at(at()));
     let mut all: Vec<Arc<dyn KernelInterface>> = vec![
         Arc::new(PoisonDebugfs::at(at())),
         Arc::new(PoisonList::at(at())),
         Arc::new(Sanitize::at(at())),
         Arc::new(SecureErase::at(at())),
-        Arc::new(TraceEvents::at(at())),
+        listener.clone(),
         Arc::new(EdacEcs::at(at())),
         Arc::new(EdacMemRepair::at(at())),
         Arc::new(EdacScrub::at(at())),
-        Arc::new(FirmwareUpload::at(at())),
+        update.clone(),
     ];
     if let Some(typed) = &senders.typed {
         all.push(Arc::new(Typed::scan_media_caps(at(), Arc::clone(typed))));
@@ -91,5 +157,5 @@ pub fn all(place: &Place, senders: &Senders) -> Vec<Arc<dyn KernelInterface>> {
         }
         all.push(Arc::new(NvdimmSecurity::at(at(), senders.keys)));
     }
-    all
+    Interfaces { all, listener: Listener(listener), update: Update(update) }
 }

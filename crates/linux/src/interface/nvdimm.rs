@@ -46,18 +46,18 @@ pub(crate) trait LabelArea: Send + Sync {
     /// # Errors
     ///
     /// [`SubmitError`]
-    fn get(&self, offset: u32, length: u32) -> Result<Vec<u8>, SubmitError>;
+    fn read_labels(&self, offset: u32, length: u32) -> Result<Vec<u8>, SubmitError>;
 
     /// Raw sender: writes at an offset.
     ///
     /// # Errors
     ///
     /// [`SubmitError`]
-    fn set(&self, offset: u32, data: &[u8]) -> Result<(), SubmitError>;
+    fn write_labels(&self, offset: u32, data: &[u8]) -> Result<(), SubmitError>;
 }
 
 /// `nvdimm-labels`: Get LSA (4102h), Set LSA (4103h).
-pub struct Labels {
+pub(crate) struct Labels {
     area: Arc<dyn LabelArea>,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Debug for Labels {
 }
 
 /// `nvdimm-labels`.
-pub type NvdimmLabels = Interface<Labels>;
+pub(crate) type NvdimmLabels = Interface<Labels>;
 
 impl NvdimmLabels {
     /// For this memdev, whose label area that is.
@@ -91,7 +91,7 @@ impl Acts for Labels {
                 if wanted > MAX_LABELS {
                     return Err(nothing(format!("{length} bytes wanted, at most {MAX_LABELS}")));
                 }
-                let data = self.area.get(offset, length)?;
+                let data = self.area.read_labels(offset, length)?;
                 if data.len() != wanted {
                     return Err(nothing(format!(
                         "{} bytes came, {length} were wanted",
@@ -108,7 +108,7 @@ impl Acts for Labels {
                         "the reserved field is not zero, and the kernel sends zero",
                     ));
                 }
-                self.area.set(request.header().offset.get(), request.data())?;
+                self.area.write_labels(request.header().offset.get(), request.data())?;
                 Ok(done(Vec::new(), Belief::Told))
             }
             other => Err(not_mine(Self::KEY, other)),
@@ -128,17 +128,17 @@ pub struct Keys {
 /// `nvdimm-security`: Get Security State (4500h), Set Passphrase (4501h), Disable Passphrase (4502h), Freeze
 /// Security State (4504h), Passphrase Secure Erase (4505h).
 #[derive(Debug)]
-pub struct Secures {
+pub(crate) struct Secures {
     keys: Keys,
 }
 
 /// `nvdimm-security`.
-pub type NvdimmSecurity = Interface<Secures>;
+pub(crate) type NvdimmSecurity = Interface<Secures>;
 
 impl NvdimmSecurity {
     /// For this memdev, with the keys that its commands stand for.
     #[must_use]
-    pub const fn at(place: Place, keys: Keys) -> Self {
+    pub(crate) const fn at(place: Place, keys: Keys) -> Self {
         Self { place, acts: Secures { keys } }
     }
 }

@@ -41,18 +41,18 @@ const MORE: u8 = 1;
 
 /// `cxl-poison-list`: Get Poison List (4300h).
 #[derive(Debug, Default)]
-pub struct Lists {
+pub(crate) struct Lists {
     #[cfg(test)]
     pub(super) traced: Option<std::path::PathBuf>,
 }
 
 /// `cxl-poison-list`.
-pub type PoisonList = Interface<Lists>;
+pub(crate) type PoisonList = Interface<Lists>;
 
 impl PoisonList {
     /// For this memdev.
     #[must_use]
-    pub fn at(place: Place) -> Self {
+    pub(crate) fn at(place: Place) -> Self {
         Self { place, acts: Lists::default() }
     }
 }
@@ -208,15 +208,15 @@ impl List {
 
 /// `cxl-poison-debugfs`: Inject Poison (4301h), Clear Poison (4302h).
 #[derive(Debug)]
-pub struct Pokes;
+pub(crate) struct Pokes;
 
 /// `cxl-poison-debugfs`.
-pub type PoisonDebugfs = Interface<Pokes>;
+pub(crate) type PoisonDebugfs = Interface<Pokes>;
 
 impl PoisonDebugfs {
     /// For this memdev.
     #[must_use]
-    pub const fn at(place: Place) -> Self {
+    pub(crate) const fn at(place: Place) -> Self {
         Self { place, acts: Pokes }
     }
 }

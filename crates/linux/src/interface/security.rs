@@ -89,7 +89,7 @@ fn free(place: &Place) -> Result<(), SubmitError> {
 }
 
 /// Raw sender: writes to the attribute that makes the kernel send the command.
-fn start(place: &Place, asked: Asked<'_>, file: &str) -> Result<(), SubmitError> {
+fn start_erasing(place: &Place, asked: Asked<'_>, file: &str) -> Result<(), SubmitError> {
     empty(asked)?;
     free(place)?;
     asked.in_time()?;
@@ -99,18 +99,18 @@ fn start(place: &Place, asked: Asked<'_>, file: &str) -> Result<(), SubmitError>
 
 /// `cxl-sanitize`: Sanitize (4400h).
 #[derive(Debug, Default)]
-pub struct Sanitizes {
+pub(crate) struct Sanitizes {
     /// Whether one of this process was begun.
     began: Mutex<bool>,
 }
 
 /// `cxl-sanitize`.
-pub type Sanitize = Interface<Sanitizes>;
+pub(crate) type Sanitize = Interface<Sanitizes>;
 
 impl Sanitize {
     /// For this memdev.
     #[must_use]
-    pub fn at(place: Place) -> Self {
+    pub(crate) fn at(place: Place) -> Self {
         Self { place, acts: Sanitizes::default() }
     }
 }
@@ -128,7 +128,7 @@ impl Acts for Sanitizes {
         if asked.opcode != SANITIZE {
             return Err(not_mine(Self::KEY, asked.opcode));
         }
-        start(place, asked, "sanitize")?;
+        start_erasing(place, asked, "sanitize")?;
         *self.began() = true;
         // The kernel remembers a sanitize in the background and nothing of one that has ended,
         // neither that there was one nor with what code. It is never waited for here.
@@ -149,15 +149,15 @@ impl Acts for Sanitizes {
 
 /// `cxl-secure-erase`: Secure Erase (4401h). The kernel waits for the device's answer.
 #[derive(Debug)]
-pub struct Erases;
+pub(crate) struct Erases;
 
 /// `cxl-secure-erase`.
-pub type SecureErase = Interface<Erases>;
+pub(crate) type SecureErase = Interface<Erases>;
 
 impl SecureErase {
     /// For this memdev.
     #[must_use]
-    pub const fn at(place: Place) -> Self {
+    pub(crate) const fn at(place: Place) -> Self {
         Self { place, acts: Erases }
     }
 }
@@ -169,7 +169,7 @@ impl Acts for Erases {
         if asked.opcode != SECURE_ERASE {
             return Err(not_mine(Self::KEY, asked.opcode));
         }
-        start(place, asked, "erase")?;
+        start_erasing(place, asked, "erase")?;
         Ok(done(Vec::new(), Belief::Told))
     }
 }

@@ -36,11 +36,11 @@ const MAX_REPLY: usize = 256;
 const MARGIN: Duration = Duration::from_millis(100);
 
 /// `cxl-trace-events`.
-pub type TraceEvents = Interface<Listens>;
+pub(crate) type TraceEvents = Interface<Listens>;
 
 /// `cxl-trace-events`: Get Event Records (0100h).
 #[derive(Debug, Default)]
-pub struct Listens {
+pub(crate) struct Listens {
     inner: Mutex<Ear>,
     #[cfg(test)]
     pub(super) traced: Option<std::path::PathBuf>,
@@ -66,7 +66,7 @@ struct Log {
 impl TraceEvents {
     /// For this memdev.
     #[must_use]
-    pub fn at(place: Place) -> Self {
+    pub(crate) fn at(place: Place) -> Self {
         Self { place, acts: Listens::default() }
     }
 
@@ -75,7 +75,7 @@ impl TraceEvents {
     /// # Errors
     ///
     /// The kernel gives out no trace.
-    pub fn arm(&self) -> Result<(), SubmitError> {
+    pub(crate) fn arm(&self) -> Result<(), SubmitError> {
         self.acts.ear().arm(self.acts.make(&self.place))
     }
 
@@ -85,7 +85,7 @@ impl TraceEvents {
     /// # Errors
     ///
     /// The kernel gives out no trace.
-    pub fn others(&self) -> Result<Vec<TraceEvent>, SubmitError> {
+    pub(crate) fn others(&self) -> Result<Vec<TraceEvent>, SubmitError> {
         let mut ear = self.acts.ear();
         ear.arm(self.acts.make(&self.place))?;
         ear.listen(self.place.names().memdev())?;
@@ -93,7 +93,7 @@ impl TraceEvents {
     }
 
     /// Listens no more: the trace instance is removed. What was heard stays.
-    pub fn disarm(&self) {
+    pub(crate) fn disarm(&self) {
         self.acts.ear().instance = None;
     }
 }

@@ -26,7 +26,7 @@ const SET_PARTITION: u16 = 0x4101;
 const SCAN_MEDIA_CAPS: u16 = 0x4303;
 
 /// One typed id as an interface.
-pub struct Typed {
+pub(crate) struct Typed {
     key: &'static str,
     carries: u16,
     length: usize,
@@ -43,13 +43,13 @@ impl fmt::Debug for Typed {
 impl Typed {
     /// `memdev-set-partition`: Set Partition Info (4101h), id 9, for the next reset only.
     #[must_use]
-    pub fn set_partition(place: Place, send: TypedSend) -> Self {
+    pub(crate) fn set_partition(place: Place, send: TypedSend) -> Self {
         Self { key: "memdev-set-partition", carries: SET_PARTITION, length: 10, place, send }
     }
 
     /// `memdev-scan-media-caps`: Get Scan Media Capabilities (4303h), id 18.
     #[must_use]
-    pub fn scan_media_caps(place: Place, send: TypedSend) -> Self {
+    pub(crate) fn scan_media_caps(place: Place, send: TypedSend) -> Self {
         Self { key: "memdev-scan-media-caps", carries: SCAN_MEDIA_CAPS, length: 16, place, send }
     }
 

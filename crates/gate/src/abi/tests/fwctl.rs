@@ -194,21 +194,55 @@ fn the_core_checks_number_size_tail_and_presence_in_this_order() {
         ("a third number", ioctl(0x9a02, info(24, 0, 0, 0), &mut kernel()), Some(Errno::NOTTY)),
         ("another type", ioctl(0x9b00, info(24, 0, 0, 0), &mut kernel()), Some(Errno::NOTTY)),
         ("a direction and a size", ioctl(read_write, vec![], &mut kernel()), Some(Errno::NOTTY)),
-        ("a number that is unknown beats an address that is not there", {
-            errno_of(call(Mode::Parity, 0x9aff, HOLE, &Pieces(vec![]), &mut kernel()))
-        }, Some(Errno::NOTTY)),
+        (
+            "a number that is unknown beats an address that is not there",
+            { errno_of(call(Mode::Parity, 0x9aff, HOLE, &Pieces(vec![]), &mut kernel())) },
+            Some(Errno::NOTTY),
+        ),
         ("no address", at(0, vec![]), Some(Errno::FAULT)),
         ("three bytes of a size", at(ARG, vec![24, 0, 0]), Some(Errno::FAULT)),
-        ("a size too small beats a structure that ends", at(ARG, vec![23, 0, 0, 0]), Some(Errno::INVAL)),
-        ("an info of 24 is too small for an rpc", ioctl(RPC, info(24, 0, 0, 0), &mut kernel()), Some(Errno::INVAL)),
+        (
+            "a size too small beats a structure that ends",
+            at(ARG, vec![23, 0, 0, 0]),
+            Some(Errno::INVAL),
+        ),
+        (
+            "an info of 24 is too small for an rpc",
+            ioctl(RPC, info(24, 0, 0, 0), &mut kernel()),
+            Some(Errno::INVAL),
+        ),
         ("a structure that ends", at(ARG, vec![24, 0, 0, 0]), Some(Errno::FAULT)),
         ("a zero tail", ioctl(INFO, tail(32, &[0; 8]), &mut kernel()), None),
-        ("a tail that is set", ioctl(INFO, tail(32, &[0, 0, 0, 0, 0, 0, 0, 1]), &mut kernel()), Some(Errno::TOOBIG)),
-        ("a tail that is set, then ends", ioctl(INFO, tail(4096, &[0, 1]), &mut kernel()), Some(Errno::TOOBIG)),
-        ("a tail that ends", ioctl(INFO, tail(u32::MAX, &[0; 8]), &mut kernel()), Some(Errno::FAULT)),
-        ("a tail beats a device that is gone", ioctl(INFO, tail(25, &[1]), &mut gone()), Some(Errno::TOOBIG)),
-        ("a device that is gone beats the flags", ioctl(INFO, info(24, 1, 0, 0), &mut gone()), Some(Errno::NODEV)),
-        ("flags beat the room", ioctl(INFO, info(24, 1, 8, HOLE), &mut kernel()), Some(Errno::OPNOTSUPP)),
+        (
+            "a tail that is set",
+            ioctl(INFO, tail(32, &[0, 0, 0, 0, 0, 0, 0, 1]), &mut kernel()),
+            Some(Errno::TOOBIG),
+        ),
+        (
+            "a tail that is set, then ends",
+            ioctl(INFO, tail(4096, &[0, 1]), &mut kernel()),
+            Some(Errno::TOOBIG),
+        ),
+        (
+            "a tail that ends",
+            ioctl(INFO, tail(u32::MAX, &[0; 8]), &mut kernel()),
+            Some(Errno::FAULT),
+        ),
+        (
+            "a tail beats a device that is gone",
+            ioctl(INFO, tail(25, &[1]), &mut gone()),
+            Some(Errno::TOOBIG),
+        ),
+        (
+            "a device that is gone beats the flags",
+            ioctl(INFO, info(24, 1, 0, 0), &mut gone()),
+            Some(Errno::NODEV),
+        ),
+        (
+            "flags beat the room",
+            ioctl(INFO, info(24, 1, 8, HOLE), &mut kernel()),
+            Some(Errno::OPNOTSUPP),
+        ),
     ]);
 }
 
@@ -294,7 +328,11 @@ fn the_driver_checks_header_opcode_and_payload_in_this_order() {
         ("no input", with(vec![], |rpc| rpc.input = HOLE), Some(Errno::INVAL)),
         ("15 bytes", rpc(vec![0; 15]).errno(), Some(Errno::INVAL)),
         ("a payload beyond the input", rpc(short).errno(), Some(Errno::INVAL)),
-        ("an opcode of 17 bits, flags and a reserved word are not looked at", rpc(odd).errno(), None),
+        (
+            "an opcode of 17 bits, flags and a reserved word are not looked at",
+            rpc(odd).errno(),
+            None,
+        ),
         ("another opcode", rpc(request(0x0400, &[])).errno(), Some(Errno::INVAL)),
         ("a vendor's opcode", rpc(request(0xc000, &[])).errno(), Some(Errno::INVAL)),
         ("supported: 7 bytes", rpc(request(0x0500, &[0; 7])).errno(), Some(Errno::INVAL)),
@@ -304,10 +342,22 @@ fn the_driver_checks_header_opcode_and_payload_in_this_order() {
         ("supported: no room at all", with(supported(48, 0), |rpc| rpc.out_len = 0), None),
         ("get: 20 bytes", rpc(request(0x0501, &[0; 20])).errno(), Some(Errno::INVAL)),
         ("get: nothing", rpc(get(VENDOR, 0)).errno(), Some(Errno::INVAL)),
-        ("get: no room for the header", with(get(VENDOR, 1), |rpc| rpc.out_len = 7), Some(Errno::INVAL)),
-        ("get: no room for the data", with(get(VENDOR, 4), |rpc| rpc.out_len = 11), Some(Errno::INVAL)),
+        (
+            "get: no room for the header",
+            with(get(VENDOR, 1), |rpc| rpc.out_len = 7),
+            Some(Errno::INVAL),
+        ),
+        (
+            "get: no room for the data",
+            with(get(VENDOR, 4), |rpc| rpc.out_len = 11),
+            Some(Errno::INVAL),
+        ),
         ("get: just room", with(get(VENDOR, 4), |rpc| rpc.out_len = 12), None),
-        ("get: a feature that is not listed, at the lowest scope", with(get([9; 16], 4), |rpc| rpc.scope = 0), None),
+        (
+            "get: a feature that is not listed, at the lowest scope",
+            with(get([9; 16], 4), |rpc| rpc.scope = 0),
+            None,
+        ),
         ("get: the kernel's own", rpc(get(CxlFeatures::kernels_own()[0], 4)).errno(), None),
     ]);
 }
@@ -371,7 +421,9 @@ fn the_log_says_which_of_the_three_there_are() {
 
 #[test]
 fn supported_features_come_from_the_cache_and_say_eight_bytes_too_many() {
-    for (count, start, entries) in [(0, 0, 0), (8, 0, 0), (47, 0, 0), (48, 0, 1), (56, 1, 1), (u32::MAX, 1, 9)] {
+    for (count, start, entries) in
+        [(0, 0, 0), (8, 0, 0), (47, 0, 0), (48, 0, 1), (56, 1, 1), (u32::MAX, 1, 9)]
+    {
         let memory = Rpc::new(0, supported(count, start)).run(Answer::Lost);
         let size = 8 + 48 * entries;
         assert_eq!(u32_at(&memory, ARG + 12), 16 + size, "out_len of {count}");
@@ -385,7 +437,11 @@ fn supported_features_come_from_the_cache_and_say_eight_bytes_too_many() {
     short.out_len = 10;
     let memory = short.run(Answer::Lost);
     assert_eq!(u32_at(&memory, ARG + 12), 16 + 488, "the true length");
-    assert_eq!(memory.bytes(OUT + 8, 4), [10, 0, 0xee, 0xee], "and no byte more than there is room for");
+    assert_eq!(
+        memory.bytes(OUT + 8, 4),
+        [10, 0, 0xee, 0xee],
+        "and no byte more than there is room for"
+    );
 }
 
 #[test]
@@ -400,7 +456,8 @@ fn a_set_is_sent_with_saved_and_without_the_callers_transfer_bits() {
 
 #[test]
 fn replies_say_16_more_than_the_data_and_hide_a_transport_failure() {
-    let done = |code: u16, payload: &[u8]| Answer::Done { return_code: code, payload: payload.to_vec() };
+    let done =
+        |code: u16, payload: &[u8]| Answer::Done { return_code: code, payload: payload.to_vec() };
     // request, answer, size, retval, out_len
     for (name, request, answer, size, retval, said) in [
         ("a get", get(VENDOR, 4), done(0, &[1, 2, 3, 4]), 4, 0, 20),
@@ -423,7 +480,10 @@ fn a_reply_to_a_caller_with_little_room_is_cut_and_not_its_length() {
     let mut rpc = Rpc::new(2, get(VENDOR, 4));
     rpc.out_len = 12;
     let memory = rpc.run(Answer::Done { return_code: 0, payload: vec![1, 2, 3, 4] });
-    assert_eq!((u32_at(&memory, ARG + 12), memory.bytes(OUT + 8, 5)), (20, &[1, 2, 3, 4, 0xee][..]));
+    assert_eq!(
+        (u32_at(&memory, ARG + 12), memory.bytes(OUT + 8, 5)),
+        (20, &[1, 2, 3, 4, 0xee][..])
+    );
 }
 
 #[test]
@@ -439,13 +499,17 @@ fn output_that_cannot_be_written_is_a_fault_after_the_device_has_run() {
 
 #[test]
 fn serving_passes_on_what_the_driver_does_not_know() {
-    let serve = |rpc: &Rpc| call(Mode::Serve { most: 128 << 10 }, RPC, ARG, &rpc.memory(), &mut kernel());
+    let serve =
+        |rpc: &Rpc| call(Mode::Serve { most: 128 << 10 }, RPC, ARG, &rpc.memory(), &mut kernel());
     let vendor = Rpc::new(3, request(0xc000, &[1, 2, 3]));
     let Step::Ask(ask) = serve(&vendor) else { panic!() };
     assert_eq!((ask.kind(), ask.scope()), (Kind::Command, 3));
-    assert!(matches!(ask.message(), Message::Cxl { opcode: 0xc000, payload } if payload == &[1, 2, 3]));
+    assert!(
+        matches!(ask.message(), Message::Cxl { opcode: 0xc000, payload } if payload == &[1, 2, 3])
+    );
     let mut memory = vendor.memory();
-    let Step::Reply(reply) = ask.answer(Answer::Done { return_code: 0, payload: vec![5; 3] }) else {
+    let Step::Reply(reply) = ask.answer(Answer::Done { return_code: 0, payload: vec![5; 3] })
+    else {
         panic!()
     };
     assert_eq!(reply.carry_out(&mut memory), Ok(0));
@@ -468,7 +532,8 @@ fn serving_refuses_two_readings_and_more_than_it_carries_and_never_taints() {
     assert_eq!(serve(&wide, &mut kernel), Some(Errno::MSGSIZE));
     assert_eq!(kernel.taints, 0);
     let refused = Rpc::new(3, request(0xc000, &[])).memory();
-    let Step::Ask(ask) = call(Mode::Serve { most: 4096 + 32 }, RPC, ARG, &refused, &mut kernel) else {
+    let Step::Ask(ask) = call(Mode::Serve { most: 4096 + 32 }, RPC, ARG, &refused, &mut kernel)
+    else {
         panic!()
     };
     assert_eq!(errno_of(ask.answer(Answer::Refused(Errno::PERM))), Some(Errno::PERM));

@@ -111,7 +111,10 @@ fn sent(memory: &Pieces) -> &SendCommand {
 #[test]
 fn presence_comes_before_the_number() {
     let mut gone = Kernel { present: false, ..kernel() };
-    assert_eq!(errno_of(call(Mode::Parity, 1, HOLE, &Pieces(vec![]), &mut gone)), Some(Errno::NXIO));
+    assert_eq!(
+        errno_of(call(Mode::Parity, 1, HOLE, &Pieces(vec![]), &mut gone)),
+        Some(Errno::NXIO)
+    );
     for number in [1, 0x9a00, 0x8008_ce02, 0x0000_ce01, 0xc030_ce03] {
         let errno = errno_of(call(Mode::Parity, number, HOLE, &Pieces(vec![]), &mut kernel()));
         assert_eq!(errno, Some(Errno::NOTTY), "{number:#x}");
@@ -140,9 +143,16 @@ fn a_query_of_0_says_25_and_any_other_does_not_write_its_count_back() {
     }
     let (result, memory) = query(25, 8 + 16 + 8);
     assert_eq!(result, Err(Errno::FAULT));
-    assert_eq!(memory.bytes(ARG + 24, 8), [1, 0, 0, 0, 1, 0, 0, 0], "what there was room for is written");
+    assert_eq!(
+        memory.bytes(ARG + 24, 8),
+        [1, 0, 0, 0, 1, 0, 0, 0],
+        "what there was room for is written"
+    );
     let memory = Pieces(vec![(ARG, vec![0; 3], true)]);
-    assert_eq!(errno_of(call(Mode::Parity, QUERY, ARG, &memory, &mut kernel())), Some(Errno::FAULT));
+    assert_eq!(
+        errno_of(call(Mode::Parity, QUERY, ARG, &memory, &mut kernel())),
+        Some(Errno::FAULT)
+    );
 }
 
 #[test]
@@ -171,7 +181,8 @@ fn each_check_of_a_send_by_id_beats_those_after_it() {
     worst.raw_opcode = 1.into();
     worst.in_reserved = 1.into();
     let mut kernel = Kernel { disabled: vec![9], exclusive: vec![9], ..kernel() };
-    let mut run = |command: &SendCommand, input: &[u8]| errno_of(send_of(command, input, &mut kernel));
+    let mut run =
+        |command: &SendCommand, input: &[u8]| errno_of(send_of(command, input, &mut kernel));
     assert_eq!(run(&worst, &[]), Some(Errno::NOTTY), "no such id");
     worst.id = 0.into();
     assert_eq!(run(&worst, &[]), Some(Errno::NOTTY), "id 0");
@@ -189,10 +200,12 @@ fn each_check_of_a_send_by_id_beats_those_after_it() {
     worst.out_reserved = 0.into();
     assert_eq!(run(&worst, &[]), Some(Errno::NOTTY), "not enabled");
     kernel.disabled.clear();
-    let mut run = |command: &SendCommand, input: &[u8]| errno_of(send_of(command, input, &mut kernel));
+    let mut run =
+        |command: &SendCommand, input: &[u8]| errno_of(send_of(command, input, &mut kernel));
     assert_eq!(run(&worst, &[]), Some(Errno::BUSY), "exclusive");
     kernel.exclusive.clear();
-    let mut run = |command: &SendCommand, input: &[u8]| errno_of(send_of(command, input, &mut kernel));
+    let mut run =
+        |command: &SendCommand, input: &[u8]| errno_of(send_of(command, input, &mut kernel));
     assert_eq!(run(&worst, &[]), Some(Errno::NOMEM), "input of another size");
     worst.in_size = 10.into();
     assert_eq!(run(&worst, &[0; 9]), Some(Errno::FAULT), "input that is not there");
@@ -216,7 +229,10 @@ fn deprecated_ids_are_not_there_whatever_is_enabled() {
     for id in [15, 16, 17, 19, 20] {
         assert_eq!(errno(&command(id, 0, 0), &[]), Some(Errno::NOTTY), "{id}");
     }
-    assert_eq!(errno(&changed(command(15, 0, 0), |it| it.flags = 4.into()), &[]), Some(Errno::INVAL));
+    assert_eq!(
+        errno(&changed(command(15, 0, 0), |it| it.flags = 4.into()), &[]),
+        Some(Errno::INVAL)
+    );
 }
 
 #[test]
@@ -293,7 +309,11 @@ fn each_check_of_a_raw_send_beats_those_after_it() {
     worst.out_size = PAYLOAD.into();
     assert_eq!(run(&worst, &[]), (Some(Errno::PERM), 0), "not allowed");
     worst.raw_opcode = 0x4000.into();
-    assert_eq!(run(&worst, &[]), (Some(Errno::FAULT), 1), "input that is not there; warned all the same");
+    assert_eq!(
+        run(&worst, &[]),
+        (Some(Errno::FAULT), 1),
+        "input that is not there; warned all the same"
+    );
     worst.flags = u32::MAX.into();
     worst.in_reserved = 1.into();
     worst.out_reserved = 1.into();
@@ -308,7 +328,10 @@ fn raw_carries_all_but_the_sets_and_opcodes_that_are_listed() {
         .collect();
     assert_eq!(
         refused,
-        [0x0202, 0x0500, 0x0501, 0x0502, 0x4101, 0x4103, 0x4204, 0x4300, 0x4301, 0x4302, 0x4304, 0x4305]
+        [
+            0x0202, 0x0500, 0x0501, 0x0502, 0x4101, 0x4103, 0x4204, 0x4300, 0x4301, 0x4302, 0x4304,
+            0x4305
+        ]
     );
     for opcode in 0x4400..0x4700 {
         assert_eq!(errno(&raw(opcode, 0, 0), &[]), Some(Errno::PERM));
@@ -375,7 +398,8 @@ fn a_device_error_comes_with_the_whole_room_of_zeros() {
 
 #[test]
 fn the_structure_wins_where_the_reply_lies_over_it() {
-    let mut memory = memory(&changed(command(7, 0, 18), |it| it.out_payload = (ARG + 8).into()), &[]);
+    let mut memory =
+        memory(&changed(command(7, 0, 18), |it| it.out_payload = (ARG + 8).into()), &[]);
     let Step::Ask(ask) = call(Mode::Parity, SEND, ARG, &memory, &mut kernel()) else { panic!() };
     let Step::Reply(reply) = ask.answer(Answer::of_pci(0, vec![0xaa; 18], 18)) else { panic!() };
     assert_eq!(reply.carry_out(&mut memory), Ok(0));

@@ -22,7 +22,10 @@ impl CallerMemory for Round<'_> {
 }
 
 /// Rounds until it is done; how many there were, and the last one's ranges.
-fn rounds<A>(memory: &Pieces, mut call: impl FnMut(&Round<'_>) -> Step<A>) -> (usize, Need, Step<A>) {
+fn rounds<A>(
+    memory: &Pieces,
+    mut call: impl FnMut(&Round<'_>) -> Step<A>,
+) -> (usize, Need, Step<A>) {
     let mut need = Need::default();
     for round in 1..10 {
         let step = call(&Round { of: memory, read: need.read.clone() });
@@ -94,10 +97,22 @@ fn bytes_that_change_between_rounds_are_judged_as_the_last_round_has_them() {
     let before = rpc(32, &super::fwctl::get([0xff; 16], 4), &[]);
     let after = rpc(32, &super::fwctl::request(0x0400, &[]), &[]);
     let read = vec![range(0x1000, 32), range(0x8000, 37)];
-    let step = fwctl::call(Mode::Parity, 0x9a01, 0x1000, &Round { of: &before, read: read.clone() }, &mut kernel);
+    let step = fwctl::call(
+        Mode::Parity,
+        0x9a01,
+        0x1000,
+        &Round { of: &before, read: read.clone() },
+        &mut kernel,
+    );
     assert_eq!(errno_of(step), None);
     // The input is shorter now; what the round carried beyond it is not looked at.
-    let step = fwctl::call(Mode::Parity, 0x9a01, 0x1000, &Round { of: &after, read: read.clone() }, &mut kernel);
+    let step = fwctl::call(
+        Mode::Parity,
+        0x9a01,
+        0x1000,
+        &Round { of: &after, read: read.clone() },
+        &mut kernel,
+    );
     assert_eq!(errno_of(step), Some(Errno::INVAL));
     // And where it is longer than what the round carried, there is another round.
     let longer = rpc(32, &[0; 64], &[]);

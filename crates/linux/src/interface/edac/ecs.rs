@@ -23,15 +23,15 @@ const RULES: Rules = Rules { sends: "Get Feature or Set Feature", ..Rules::PLAIN
 
 /// `edac-ecs`: Set Feature (0502h) of DDR5 Error Check Scrub Control.
 #[derive(Debug)]
-pub struct Checks;
+pub(crate) struct Checks;
 
 /// `edac-ecs`.
-pub type EdacEcs = Interface<Checks>;
+pub(crate) type EdacEcs = Interface<Checks>;
 
 impl EdacEcs {
     /// For this memdev.
     #[must_use]
-    pub const fn at(place: Place) -> Self {
+    pub(crate) const fn at(place: Place) -> Self {
         Self { place, acts: Checks }
     }
 }

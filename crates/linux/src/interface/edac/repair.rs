@@ -45,15 +45,15 @@ const RULES: Rules = Rules {
 
 /// `edac-mem-repair`: Perform Maintenance (0600h), soft repair and sparing.
 #[derive(Debug)]
-pub struct Repairs;
+pub(crate) struct Repairs;
 
 /// `edac-mem-repair`.
-pub type EdacMemRepair = Interface<Repairs>;
+pub(crate) type EdacMemRepair = Interface<Repairs>;
 
 impl EdacMemRepair {
     /// For this memdev.
     #[must_use]
-    pub const fn at(place: Place) -> Self {
+    pub(crate) const fn at(place: Place) -> Self {
         Self { place, acts: Repairs }
     }
 }

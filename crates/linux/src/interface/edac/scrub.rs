@@ -30,15 +30,15 @@ const RULES: Rules = Rules {
 
 /// `edac-scrub`: Set Feature (0502h) and Get Feature (0501h) of Device Patrol Scrub Control.
 #[derive(Debug)]
-pub struct Scrubs;
+pub(crate) struct Scrubs;
 
 /// `edac-scrub`.
-pub type EdacScrub = Interface<Scrubs>;
+pub(crate) type EdacScrub = Interface<Scrubs>;
 
 impl EdacScrub {
     /// For this memdev.
     #[must_use]
-    pub const fn at(place: Place) -> Self {
+    pub(crate) const fn at(place: Place) -> Self {
         Self { place, acts: Scrubs }
     }
 }

@@ -12,13 +12,13 @@ use crate::interface::{Keys, LabelArea, NvdimmLabels, NvdimmSecurity};
 struct Area(Mutex<Vec<u8>>);
 
 impl LabelArea for Area {
-    fn get(&self, offset: u32, length: u32) -> Result<Vec<u8>, SubmitError> {
+    fn read_labels(&self, offset: u32, length: u32) -> Result<Vec<u8>, SubmitError> {
         let (offset, length) = (offset as usize, length as usize);
         let bytes = self.0.lock().unwrap();
         Ok(bytes.iter().skip(offset).take(length).copied().collect())
     }
 
-    fn set(&self, offset: u32, data: &[u8]) -> Result<(), SubmitError> {
+    fn write_labels(&self, offset: u32, data: &[u8]) -> Result<(), SubmitError> {
         let offset = offset as usize;
         self.0.lock().unwrap()[offset..offset + data.len()].copy_from_slice(data);
         Ok(())
