@@ -31,7 +31,7 @@ pub struct Ours {
     /// Whether the last call came as far as the device.
     pub reached_device: bool,
     /// Bytes of the last call that the device made and that theirs does not show in full.
-    pub unseen: Option<Range<u64>>,
+    pub unseen: Vec<Range<u64>>,
 }
 
 impl Ours {
@@ -46,7 +46,7 @@ impl Ours {
             big_dirty: false,
             hint: None,
             reached_device: false,
-            unseen: None,
+            unseen: Vec::new(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Ours {
         let replayed = twin.setting.below == Below::Replayed;
         let hint = self.hint.take().filter(|_| replayed);
         let faulted = hint.as_ref().is_none_or(|it| it.returned.is_err());
-        self.unseen = None;
+        self.unseen.clear();
         self.reached_device = false;
         let pointer = |at: u64| {
             let bytes = memory.all(call.arg.wrapping_add(at), 8);
@@ -81,7 +81,9 @@ impl Ours {
                     let output = pointer(24);
                     let length = u64::from(ask.out_len());
                     if replayed && faulted {
-                        self.unseen = Some(output..output.saturating_add(length));
+                        self.unseen.push(output..output.saturating_add(length));
+                        // The length, where the structure could be written in part.
+                        self.unseen.push(field(call.arg, 12));
                     }
                     let seen = hint.as_ref().and_then(|it| Seen::of_rpc(it, output));
                     let answer = twin.answer_rpc(&ask, seen);
@@ -97,7 +99,10 @@ impl Ours {
                     let over = output < call.arg.saturating_add(48)
                         && call.arg < output.saturating_add(length);
                     if replayed && (faulted || over) {
-                        self.unseen = Some(output..output.saturating_add(length));
+                        self.unseen.push(output..output.saturating_add(length));
+                    }
+                    if replayed && faulted {
+                        self.unseen.extend([field(call.arg, 12), field(call.arg, 32)]);
                     }
                     let seen = hint.as_ref().and_then(|it| Seen::of_send(it, call.arg, output));
                     let timed_out = hint.as_ref().map(|it| it.returned);
@@ -115,6 +120,12 @@ impl Ours {
         let reply = reply.map_err(Errno::raw_os_error)?;
         reply.carry_out(memory).map_err(Errno::raw_os_error)
     }
+}
+
+/// The word at that offset of the argument.
+fn field(arg: u64, at: u64) -> Range<u64> {
+    let from = arg.saturating_add(at);
+    from..from.saturating_add(4)
 }
 
 fn settle<A: core::fmt::Debug>(step: Step<A>) -> Result<fwgate_gate::abi::Reply, Errno> {

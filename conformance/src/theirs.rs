@@ -310,9 +310,10 @@ impl<'m> Sent<'m> {
         let arg = memory.all(call.arg, 48)?;
         let word = |at: usize| u32::from_ne_bytes([arg[at], arg[at + 1], arg[at + 2], arg[at + 3]]);
         let at = u64::from(word(24)) | u64::from(word(28)) << 32;
+        // Only what passes the checks before the mailbox.
         let opcode = match word(0) {
-            2 => word(8) & 0xffff,
-            6 => 0x4102,
+            2 if word(8) & 0xffff != 0x4103 => word(8) & 0xffff,
+            6 if word(16) == 8 => 0x4102,
             8 => 0x0401,
             10 => 0x4103,
             _ => 0,
@@ -350,7 +351,12 @@ impl System for Theirs {
             self.arena.copy_out(offset(BIG).unwrap_or_default(), &mut bytes);
             bytes
         });
-        if !(self.marks.fwctl && self.marks.warned) {
+        // A mark is never taken back, and each node makes one of them.
+        let marked = match call.node {
+            Node::Fwctl => self.marks.fwctl,
+            Node::Memdev => self.marks.warned,
+        };
+        if !marked {
             self.marks = marks().unwrap_or(self.marks);
         }
         let returned = returned.map_err(rustix::io::Errno::raw_os_error);

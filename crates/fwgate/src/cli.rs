@@ -190,7 +190,7 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: FirmwareVerb,
     },
-    /// Show an effects log: what each command does, says it does, needs
+    /// Show what each command is said to do, does, and needs
     ///
     /// `-o raw` writes the log's own bytes, which `--from` reads.
     #[command(

@@ -35,6 +35,8 @@ enum What {
     Program(&'static str),
     /// At this place.
     File(&'static str),
+    /// A program at this place that needs no library.
+    Static(&'static str),
 }
 
 const fn program(name: &'static str, package: &'static str) -> Need {
@@ -65,7 +67,7 @@ const NEEDS: &[Need] = &[
     file("/usr/include/linux/nvme_ioctl.h", "linux-libc-dev"),
     file("/usr/include/libelf.h", "libelf-dev"),
     file("/usr/include/openssl/ssl.h", "libssl-dev"),
-    file("/bin/busybox", "busybox-static"),
+    Need { what: What::Static("/bin/busybox"), package: "busybox-static" },
     file(KEYRING, "debian-archive-keyring"),
 ];
 /// From backports.
@@ -110,6 +112,7 @@ fn missing(needs: &[Need]) -> Vec<(String, &'static str)> {
 fn name(need: &Need) -> String {
     match need.what {
         What::Program(name) | What::File(name) => name.to_owned(),
+        What::Static(name) => format!("{name} without libraries"),
     }
 }
 
@@ -124,7 +127,14 @@ fn is_there(need: &Need) -> bool {
     match need.what {
         What::File(path) => Path::new(path).exists(),
         What::Program(name) => find(name).is_some(),
+        What::Static(path) => fs::read(path).is_ok_and(|bytes| is_static(&bytes)),
     }
+}
+
+/// Whether a program names no loader among its first bytes, where the linker puts it.
+fn is_static(program: &[u8]) -> bool {
+    let start = &program[..program.len().min(4096)];
+    program.starts_with(b"\x7fELF") && !start.windows(8).any(|bytes| bytes == b"ld-linux")
 }
 
 /// A program on the search path, or where only root looks.
@@ -437,6 +447,15 @@ mod tests {
     fn qemu_says_its_version_in_its_first_line() {
         assert_eq!(qemu_major("QEMU emulator version 10.0.2 (Debian 1:10)\nCopyright"), Some(10));
         assert_eq!(qemu_major("QEMU"), None);
+    }
+
+    #[test]
+    fn a_program_that_names_a_loader_is_not_static() {
+        assert!(is_static(b"\x7fELF and so on"));
+        assert!(!is_static(b"\x7fELF /lib64/ld-linux-x86-64.so.2"));
+        assert!(!is_static(b"#!/bin/sh"));
+        let own = fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(!is_static(&own), "tests are built with libraries");
     }
 
     #[test]

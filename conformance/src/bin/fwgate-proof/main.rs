@@ -11,12 +11,17 @@
 //!
 //! *Not here*: the guests (`cargo xtask lab`), the order of the kernel's own checks (`fwgate-conformance`).
 
+mod bad_input;
 mod discovery;
+mod doctor;
 mod facts;
 mod features;
 mod interfaces;
+mod lockdown;
 mod memdev;
 mod nvme;
+mod raw;
+mod removal;
 mod report;
 mod rights;
 mod rig;
@@ -34,6 +39,12 @@ const SCENARIOS: &[(&str, fn(&mut Report))] = &[
     ("nvme", nvme::run),
     ("features", features::run),
     ("rights", rights::run),
+    ("raw", raw::run),
+    ("lockdown", lockdown::run),
+    ("doctor", doctor::run),
+    ("doctor-stock", doctor::run_stock),
+    ("bad-input", bad_input::run),
+    ("removal", removal::run),
     ("interfaces", interfaces::run),
     ("interfaces-mock", interfaces::run_mock),
 ];

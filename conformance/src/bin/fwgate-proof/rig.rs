@@ -20,8 +20,8 @@ use fwgate_linux::discover::{Kind, Machine, Roots, Scan, Target, Uevents};
 use fwgate_linux::host::Taint;
 use fwgate_policy::{Grants, Scope, Site};
 
-/// Seconds that anything may take here.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest that anything may take here: QEMU's firmware transfers go on for seconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Permits everything to everybody; sets nothing aside.
 #[derive(Debug)]

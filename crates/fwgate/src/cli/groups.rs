@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn a_line_of_help_fits_a_narrow_terminal() {
         let help = command().render_help().to_string();
-        for line in help.lines().filter(|line| line.starts_with("  ")) {
+        // The options below are wrapped by clap for the terminal that there is.
+        let (verbs, _) = help.split_once("Everywhere:").unwrap();
+        for line in verbs.lines().filter(|line| line.starts_with("  ")) {
             assert!(line.chars().count() <= 80, "{line}");
         }
         for (title, names) in GROUPS {

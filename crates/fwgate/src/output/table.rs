@@ -71,18 +71,46 @@ fn widths(
     let mut lengths: Vec<Vec<usize>> =
         (0..columns.len()).map(|at| cells(at).map(long).collect()).collect();
     lengths.iter_mut().for_each(|lengths| lengths.sort_unstable());
-    // One more each time to the column with the most cells that do not fit on one line.
-    while left > 0 {
-        let folded = made.iter().zip(&lengths).map(|(have, lengths)| {
-            lengths.len().saturating_sub(lengths.partition_point(|length| length <= have))
-        });
-        let most = folded.enumerate().rev().max_by_key(|(_, folded)| *folded);
-        let Some((at, folded)) = most else { break };
-        let Some(have) = made.get_mut(at).filter(|_| folded > 0) else { break };
-        *have = have.saturating_add(1);
-        left = left.saturating_sub(1);
+    // First what puts the most cells on one line for the fewest blanks ...
+    while let Some((at, cost)) = best(&made, &lengths, left) {
+        let Some(have) = made.get_mut(at) else { break };
+        *have = have.saturating_add(cost);
+        left = left.saturating_sub(cost);
+    }
+    // ... then what is left to the column with the most cells that do not fit on one line.
+    let folded = made.iter().zip(&lengths).map(|(have, lengths)| {
+        lengths.len().saturating_sub(lengths.partition_point(|length| length <= have))
+    });
+    let most = folded.enumerate().rev().max_by_key(|(_, folded)| *folded);
+    if let Some((at, _)) = most.filter(|(_, folded)| *folded > 0)
+        && let Some(have) = made.get_mut(at)
+    {
+        *have = have.saturating_add(left);
     }
     Some(made)
+}
+
+/// The column to widen, and by how much, so that the most cells for that fit on one line; `None` where
+/// no more do.
+fn best(made: &[usize], lengths: &[Vec<usize>], left: usize) -> Option<(usize, usize)> {
+    let mut best: Option<(usize, usize, usize)> = None;
+    for (at, (have, lengths)) in made.iter().zip(lengths).enumerate() {
+        let fit = lengths.partition_point(|length| length <= have);
+        for (count, length) in (1_usize..).zip(lengths.get(fit..).unwrap_or_default()) {
+            let cost = length.saturating_sub(*have);
+            if cost > left {
+                break;
+            }
+            // Cells a blank, compared without dividing.
+            let better = best.is_none_or(|(_, most, paid)| {
+                count.saturating_mul(paid) > most.saturating_mul(cost)
+            });
+            if better {
+                best = Some((at, count, cost));
+            }
+        }
+    }
+    best.map(|(at, _, cost)| (at, cost))
 }
 
 /// A text in lines of at most that width, broken between pieces.

@@ -245,8 +245,7 @@ fn a_pipe_that_nobody_writes_to_is_refused_at_once() {
     let pipe = world.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let began = std::time::Instant::now();
-    let run =
-        world.run(&["effects", "--from", &pipe.display().to_string(), "--protocol", "cxl"]);
+    let run = world.run(&["effects", "--from", &pipe.display().to_string(), "--protocol", "cxl"]);
     assert_eq!(run.status, 2, "{}", run.stderr);
     assert!(run.stderr.contains("nobody writes to this pipe"), "{}", run.stderr);
     assert!(began.elapsed() < std::time::Duration::from_secs(5));

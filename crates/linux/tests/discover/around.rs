@@ -120,10 +120,13 @@ fn an_idle_namespace_is_not_in_use() {
     assert_eq!(in_use(|_| ()), Known::No);
 }
 
+/// What it is called, and what makes it.
+type Sign<'a> = (&'a str, &'a dyn Fn(&Tree));
+
 #[test]
 fn any_sign_of_use_counts() {
     let mount = |line: &str| format!("25 2 0:23 / /sys rw - sysfs sysfs rw\n{line}\n");
-    let signs: [(&str, &dyn Fn(&Tree)); 9] = [
+    let signs: [Sign<'_>; 9] = [
         ("mounted", &|tree| {
             tree.file("proc/self/mountinfo", &mount("40 2 259:0 / /mnt rw - ext4 /dev/nvme0n1 rw"));
         }),

@@ -45,6 +45,15 @@ fn a_fifo_in_place_of_a_file_is_an_error_that_names_it_and_blocks_nobody() {
 }
 
 #[test]
+fn what_is_no_file_is_told_by_looking_at_it_and_not_by_opening_it() {
+    // To open a socket is an error of its own, so this one was not opened.
+    let (_, errors) = unread(|tree, path| {
+        tree.socket(path);
+    });
+    assert!(matches!(errors[..], [ReadError::WrongKind { found: FileKind::Other, .. }]));
+}
+
+#[test]
 fn a_folder_in_place_of_a_file_and_a_file_in_place_of_a_folder_are_errors() {
     let (_, errors) = unread(|tree, path| {
         tree.dir(path);

@@ -95,10 +95,18 @@ impl Tree {
     }
 
     pub(crate) fn fifo(&self, path: impl AsRef<Path>) -> &Self {
-        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        self.special(path, rustix::fs::FileType::Fifo)
+    }
+
+    pub(crate) fn socket(&self, path: impl AsRef<Path>) -> &Self {
+        self.special(path, rustix::fs::FileType::Socket)
+    }
+
+    fn special(&self, path: impl AsRef<Path>, kind: rustix::fs::FileType) -> &Self {
+        use rustix::fs::{CWD, Mode, mknodat};
         let path = self.at(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        mknodat(CWD, path, kind, Mode::RWXU, 0).unwrap();
         self
     }
 
