@@ -32,12 +32,16 @@ pub fn get_feature(mailbox: &mut dyn Mailbox, size: u32, payload: &[u8], count: 
         input[16..18].copy_from_slice(&at.to_le_bytes());
         input[18..20].copy_from_slice(&(piece as u16).to_le_bytes());
         let mut command = MailboxCommand::new(0x0501, input, piece);
-        if !internal(mailbox, &mut command, piece) {
-            return Answer::Done { return_code: command.return_code, payload: Vec::new() };
-        }
+        let whole = internal(mailbox, &mut command, piece);
         // A mock that writes beyond its room writes into what lies behind it.
         data.truncate(received);
         data.extend_from_slice(&command.out);
+        if !whole {
+            return match command.return_code {
+                0 => Answer::Short { payload: data },
+                return_code => Answer::Done { return_code, payload: data },
+            };
+        }
         received += piece;
     }
     Answer::Done { return_code: 0, payload: data }

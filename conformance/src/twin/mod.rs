@@ -155,13 +155,19 @@ impl Twin {
     pub fn answer_rpc(&mut self, ask: &fwctl::Ask, seen: Option<Seen>) -> fwctl::Answer {
         let Message::Cxl { payload, .. } = ask.message() else { return fwctl::Answer::Lost };
         if self.setting.below == Below::Replayed {
-            let (return_code, payload) = match (seen, ask.kind()) {
-                (Some(seen), _) => (seen.return_code, seen.bytes),
+            return match (seen, ask.kind()) {
+                (Some(seen), fwctl::Kind::Get { count }) if seen.return_code == 0 && seen.size < count => {
+                    fwctl::Answer::Short { payload: seen.bytes }
+                }
+                (Some(seen), _) => {
+                    fwctl::Answer::Done { return_code: seen.return_code, payload: seen.bytes }
+                }
                 // It could not be written, or nothing was sent; the comparison leaves these bytes out.
-                (None, fwctl::Kind::Get { count }) => (0, vec![0; count]),
-                (None, _) => (0, Vec::new()),
+                (None, fwctl::Kind::Get { count }) => {
+                    fwctl::Answer::Done { return_code: 0, payload: vec![0; count] }
+                }
+                (None, _) => fwctl::Answer::Done { return_code: 0, payload: Vec::new() },
             };
-            return fwctl::Answer::Done { return_code, payload };
         }
         let size = self.setting.payload_size;
         match ask.kind() {
@@ -196,7 +202,9 @@ impl Twin {
 pub struct Seen {
     /// Its return code.
     pub return_code: u16,
-    /// Its output.
+    /// How many bytes of output it is said to have.
+    pub size: usize,
+    /// Its output; of a Get that has none, the eight bytes that are shown all the same.
     pub bytes: Vec<u8>,
 }
 
@@ -205,10 +213,11 @@ impl Seen {
     #[must_use]
     pub fn of_rpc(outcome: &Outcome, output: u64) -> Option<Self> {
         outcome.returned.ok()?;
-        let size = outcome.word(output)?;
+        let size = outcome.word(output)? as usize;
         let return_code = u16::try_from(outcome.word(output.wrapping_add(4))?).ok()?;
-        let bytes = outcome.bytes(output.wrapping_add(8), size as usize);
-        Some(Self { return_code, bytes })
+        let shown = if size == 0 { 8 } else { size };
+        let bytes = outcome.bytes(output.wrapping_add(8), shown);
+        Some(Self { return_code, size, bytes })
     }
 
     /// Of a send whose structure is at `at`.
@@ -216,8 +225,8 @@ impl Seen {
     pub fn of_send(outcome: &Outcome, at: u64, output: u64) -> Option<Self> {
         outcome.returned.ok()?;
         let return_code = u16::try_from(outcome.word(at.wrapping_add(12))?).ok()?;
-        let size = outcome.word(at.wrapping_add(32))?;
-        Some(Self { return_code, bytes: outcome.bytes(output, size as usize) })
+        let size = outcome.word(at.wrapping_add(32))? as usize;
+        Some(Self { return_code, size, bytes: outcome.bytes(output, size) })
     }
 }
 

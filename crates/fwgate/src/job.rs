@@ -254,7 +254,7 @@ impl Job {
         let judged = Box::new(self.judge(&Self::kernel(&interface), message)?);
         let (began, timeout) = (self.began, self.timeout);
         (self.began, self.timeout) = (Instant::now(), Some(within));
-        let done = self.go(Chosen::Kernel(interface, judged), message, within);
+        let done = self.go(&Chosen::Kernel(interface, judged), message, within);
         (self.began, self.timeout) = (began, timeout);
         Ok(done?.reply)
     }
@@ -351,12 +351,12 @@ impl Job {
 
     fn carry(&mut self, message: &Message, all: Duration) -> Result<Done, Stop> {
         let chosen = self.choose(message)?;
-        self.go(chosen, message, all)
+        self.go(&chosen, message, all)
     }
 
     /// Sends a command by the way that was chosen, a refusal included: it has to be on record.
-    fn go(&mut self, chosen: Chosen, message: &Message, all: Duration) -> Result<Done, Stop> {
-        let (sent, interface) = match &chosen {
+    fn go(&mut self, chosen: &Chosen, message: &Message, all: Duration) -> Result<Done, Stop> {
+        let (sent, interface) = match chosen {
             Chosen::Firmware(_) => {
                 let request = self.request(Firmware, message, all);
                 let progress = &mut self.progress;

@@ -23,7 +23,7 @@ use crate::person::Names;
 
 /// A device of this machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Target(Found);
+pub(crate) struct Target(Box<Found>);
 
 impl Target {
     /// The name that locks, records and output know it by.
@@ -57,7 +57,7 @@ pub(crate) fn find(name: &str) -> Result<Target, CliError> {
         let detail = format!("no device `{name}`: this machine has no sysfs to look at");
         return Err(made(Exit::NotFound, "unknown-device", &detail));
     };
-    scan.find(name).map(Target).map_err(|error| match error {
+    scan.find(name).map(|found| Target(Box::new(found))).map_err(|error| match error {
         // Which there are is another verb's answer, and changes from machine to machine.
         FindError::Unknown { .. } => {
             let detail = format!("no device `{name}`; see: fwgate list");

@@ -197,6 +197,13 @@ impl<'q, 'a> Case<'q, 'a> {
             None
         } else {
             match (class.opcode, class.selector) {
+                // Where the list cannot be read, the kernel has read it: its interface is there for
+                // a feature that it found in it.
+                (SET_FEATURE, Some(_))
+                    if facts.features.is_none() && self.stays_off_the_firmware(depth) =>
+                {
+                    None
+                }
                 (SET_FEATURE, Some(uuid)) if facts.feature(uuid.as_bytes()).is_none() => {
                     Some("feature")
                 }
@@ -271,7 +278,7 @@ impl<'q, 'a> Case<'q, 'a> {
                 operand,
             );
         }
-        let by_owner = matches!(self.question.route, Route::Kernel(_)) && depth == 0;
+        let by_owner = self.stays_off_the_firmware(depth);
         if class.effective.contains(Effects::SECURITY_STATE) && !by_owner {
             let operand = Operand::Effects(class.effective);
             self.refuse_unless(
@@ -294,6 +301,13 @@ impl<'q, 'a> Case<'q, 'a> {
         if class.reported_word.is_some() && class.judged_by.is_none() && !missing.is_empty() {
             self.reasons.push(Level::Note, depth, Code::BelowFloor, Operand::Effects(missing));
         }
+    }
+
+    /// Whether this very command cannot come to the firmware by fwgate: it is the kernel's
+    /// interface that is asked for, or there is no path and only that interface is left.
+    fn stays_off_the_firmware(&self, depth: u8) -> bool {
+        let by_kernel = matches!(self.question.route, Route::Kernel(_));
+        depth == 0 && (by_kernel || self.question.standing.path.kind == PathKind::None)
     }
 
     /// Step 11.

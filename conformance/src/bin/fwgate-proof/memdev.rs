@@ -6,7 +6,7 @@ use fwgate_wire::memdev::{IDS, IdKind, VARIABLE};
 
 use crate::discovery::{PERSISTENT, VOLATILE};
 use crate::report::{Report, Verdict, ensure, same};
-use crate::rig::{Rig, Unit, read, refused, status, told, write};
+use crate::rig::{Rig, Unit, read, refused, status, told};
 use crate::says::{self, Ask, Said, Who};
 
 pub(crate) fn run(report: &mut Report) {
@@ -41,13 +41,13 @@ pub(crate) fn run(report: &mut Report) {
         Ok(())
     });
     report.check("labels are written by the ioctl once no driver has them, and an older opening sends nothing", || {
-        let name = rig.find(PERSISTENT)?.name;
         let older = rig.open(PERSISTENT)?;
-        let pmem = name.replace("mem", "pmem");
-        let driver = "/sys/bus/cxl/drivers/cxl_nvdimm";
-        write(format!("{driver}/unbind"), &pmem)?;
+        // The driver has no unbind.
+        program("rmmod", &["cxl_pmem"])?;
         let result = unbound_labels(&rig, &older);
-        write(format!("{driver}/bind"), &pmem)?;
+        let order = read("/mods/set/order")?;
+        let module = order.lines().find(|line| line.contains("cxl_pmem")).ok_or("no such module")?;
+        program("insmod", &[&format!("/mods/set/{module}")])?;
         result
     });
     report.check("what the gate sends by a typed id comes back as by the kernel's own ioctl", || by_both(&rig));
@@ -73,6 +73,13 @@ pub(crate) fn run(report: &mut Report) {
         same!("reply", sent.outcome.map(|it| it.reply.len()), Some(0));
         Ok(())
     });
+}
+
+fn program(name: &str, args: &[&str]) -> Verdict {
+    let output = std::process::Command::new(name).args(args).output();
+    let output = output.map_err(|error| format!("{name}: {error}"))?;
+    ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 fn unbound_labels(rig: &Rig, older: &Unit<'_>) -> Verdict {

@@ -358,7 +358,13 @@ pub enum Answer {
     Done {
         /// Its return code.
         return_code: u16,
-        /// Its output; of a Get, where the code is 0, from the first byte of the caller's room.
+        /// Its output; of a Get from the first byte of the caller's room. A Get that fails in a later part has
+        /// the earlier ones.
+        payload: Vec<u8>,
+    },
+    /// A Get's reply ended before the bytes that were asked for.
+    Short {
+        /// What there was.
         payload: Vec<u8>,
     },
     /// The transport failed. The kernel's driver cannot say so: a Set looks done, a Get empty.
@@ -401,30 +407,25 @@ impl Ask {
     /// The reply that the caller gets for that answer.
     #[must_use]
     pub fn answer(self, answer: Answer) -> Step<Self> {
-        let (return_code, payload) = match answer {
-            Answer::Done { return_code, payload } => (return_code, payload),
-            Answer::Lost => (0, Vec::new()),
+        let (return_code, payload, whole) = match answer {
+            Answer::Done { return_code, payload } => (return_code, payload, return_code == 0),
+            Answer::Short { payload } => (0, payload, false),
+            Answer::Lost => (0, Vec::new(), false),
             Answer::Refused(errno) => return Step::Errno(errno),
         };
         let room = bytes(self.out_len());
         let size = match self.kind {
-            Kind::Set => 0,
-            Kind::Get { .. } if return_code != 0 => 0,
+            Kind::Get { count } if whole && payload.len() >= count => count,
             // A reply that is too short counts as none.
-            Kind::Get { count } => {
-                if payload.len() < count {
-                    0
-                } else {
-                    count
-                }
-            }
+            Kind::Get { .. } | Kind::Set => 0,
             Kind::Command => payload.len(),
         };
         let mut out = Vec::with_capacity(room.min(payload.len().saturating_add(OUT_SIZE)));
         out.extend_from_slice(&length32(size).to_ne_bytes());
         out.extend_from_slice(&u32::from(return_code).to_ne_bytes());
         let said = size.saturating_add(OUT_SIZE);
-        if size != 0 {
+        if self.kind != Kind::Set {
+            // Eight bytes more than `size` are handed out. Where a Get failed, they hold what came before.
             out.extend_from_slice(&payload);
         }
         out.resize(said, 0);

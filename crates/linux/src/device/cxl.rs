@@ -308,6 +308,10 @@ impl CxlDevice {
             };
             return NoPath { why, fix: None };
         }
+        if self.raw_built() {
+            let why = format!("no id of the memdev ioctl carries {opcode}, and the kernel keeps it from RAW");
+            return NoPath { why, fix: None };
+        }
         let why = "in band Linux passes on what has an id of the memdev ioctl, the three feature \
                    commands by fwctl, and else what its RAW takes";
         let fix = if !cfg!(feature = "raw-commands") {
@@ -326,6 +330,18 @@ impl CxlDevice {
         #[cfg(not(feature = "raw-commands"))]
         let built = false;
         built
+    }
+
+    /// Whether RAW would be tried for this opcode: the kernel keeps some from it.
+    #[cfg(feature = "raw-commands")]
+    fn raw_carries(&self, opcode: Opcode) -> bool {
+        self.raw_built() && !crate::path::rule::memdev::kept_from_raw(opcode)
+    }
+
+    /// Whether RAW would be tried for this opcode: not in this build.
+    #[cfg(not(feature = "raw-commands"))]
+    fn raw_carries(&self, _: Opcode) -> bool {
+        self.raw_built()
     }
 }
 
@@ -419,7 +435,7 @@ impl Device for CxlDevice {
                 Err(_) => Err(self.no_path(opcode)),
             };
         }
-        if typed.is_none() && self.raw_built() {
+        if typed.is_none() && self.raw_carries(opcode) {
             return Ok(self.by(PathKind::Raw, NodeKind::Memdev, caller));
         }
         Err(self.no_path(opcode))

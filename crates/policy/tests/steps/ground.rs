@@ -7,8 +7,8 @@ use fwgate_policy::{Code, Facts, PathKind, Route, SetAside, Subsystems, Tables};
 
 use crate::bench::{
     AT_ONCE, Ask, FORMAT, INJECT_POISON, KEEP_ALIVE, LONG, MAINTENANCE, POISON_GROUND, SANITIZE,
-    SET_LABELS, SET_PARTITION, TABLES, by_kernel, by_security, cxl, device, driven_by, forever,
-    nvme, stance,
+    SET_FEATURE, SET_LABELS, SET_PARTITION, TABLES, Told, by_kernel, by_security, cxl, device,
+    driven_by, forever, nvme, stance,
 };
 
 /// Inject Poison on a driven device with these interfaces.
@@ -304,6 +304,43 @@ fn who_is_shown_the_kernels_interface_needs_no_other_path() {
     ask.standing.path = fwgate_policy::Path::NONE;
     let codes: Vec<_> = ask.told().refuses.iter().map(|(_, code)| *code).collect();
     assert_eq!(codes, [Code::KernelOwnedNoInterface, Code::NoPath]);
+}
+
+#[test]
+fn a_feature_of_the_kernels_own_is_set_by_its_interface_where_the_list_cannot_be_read() {
+    let mut bytes = [0; 36];
+    bytes[..16].fill(0xAB);
+    let rows = [GroundRow { opcode: SET_FEATURE, ..POISON_GROUND }];
+    let ask = |features, interfaces: &'static [&'static str]| {
+        let mut ask = cxl(SET_FEATURE, &bytes);
+        ask.tables.ground = &rows;
+        ask.facts.features = features;
+        ask.facts.surroundings = driven_by(Subsystems::CXL, interfaces);
+        ask.standing.path = fwgate_policy::Path::NONE;
+        ask
+    };
+    let told = ask(None, &["debugfs"]).told();
+    assert_eq!((told.verdict, told.headline), ("redirect", Some(Code::KernelOwned)), "{told:?}");
+    // By the interface itself it is allowed; a list that was read and lacks it rules it out.
+    let by_kernel = |features| {
+        let mut ask = ask(features, &["debugfs"]);
+        ask.route = Route::Kernel("debugfs");
+        ask.standing.path.kind = PathKind::KernelInterface;
+        ask.standing.path.admits_caller = true;
+        ask.told()
+    };
+    by_kernel(None).is_allowed();
+    by_kernel(Some(&[][..])).is_refused_with(Code::Unreported);
+    // Without an interface nothing is left, and with a path the list has to be read.
+    let codes = |told: Told| told.refuses.iter().map(|(_, code)| *code).collect::<Vec<_>>();
+    assert_eq!(
+        codes(ask(None, &[]).told()),
+        [Code::KernelOwnedNoInterface, Code::NoPath],
+        "the kernel has no interface, and fwgate no path"
+    );
+    let mut reached = ask(None, &["debugfs"]);
+    reached.standing.path = cxl(SET_FEATURE, &[]).standing.path;
+    assert!(codes(reached.told()).contains(&Code::Unreported));
 }
 
 #[test]

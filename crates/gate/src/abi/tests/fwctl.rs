@@ -463,6 +463,7 @@ fn replies_say_16_more_than_the_data_and_hide_a_transport_failure() {
         ("a get", get(VENDOR, 4), done(0, &[1, 2, 3, 4]), 4, 0, 20),
         ("a get that the device refuses", get(VENDOR, 4), done(2, &[]), 0, 2, 16),
         ("a get that comes short", get(VENDOR, 4), done(0, &[1, 2]), 0, 0, 16),
+        ("a get that is said to come short", get(VENDOR, 4), Answer::Short { payload: vec![1; 9] }, 0, 0, 16),
         ("a get that is lost", get(VENDOR, 4), Answer::Lost, 0, 0, 16),
         ("a set", set(VENDOR, 0, &[1]), done(0, &[]), 0, 0, 16),
         ("a set that the device refuses", set(VENDOR, 0, &[1]), done(0x15, &[]), 0, 0x15, 16),
@@ -472,6 +473,18 @@ fn replies_say_16_more_than_the_data_and_hide_a_transport_failure() {
         let seen = (u32_at(&memory, OUT), u32_at(&memory, OUT + 4), u32_at(&memory, ARG + 12));
         assert_eq!(seen, (size, retval, said), "{name}");
         assert_eq!(memory.bytes(OUT + u64::from(said), 1), [0xee], "{name}: a byte too many");
+    }
+}
+
+#[test]
+fn a_get_that_comes_short_says_nothing_and_shows_eight_bytes_of_it() {
+    let short = || Answer::Short { payload: vec![1, 2, 3, 4] };
+    let failed = || Answer::Done { return_code: 2, payload: vec![1; 4096] };
+    for (answer, retval, shown) in [(short(), 0, [1, 2, 3, 4, 0, 0, 0, 0]), (failed(), 2, [1; 8])] {
+        let memory = Rpc::new(0, get(VENDOR, 5)).run(answer);
+        assert_eq!((u32_at(&memory, OUT), u32_at(&memory, OUT + 4)), (0, retval));
+        assert_eq!(u32_at(&memory, ARG + 12), 16);
+        assert_eq!(memory.bytes(OUT + 8, 9), [&shown[..], &[0xee]].concat());
     }
 }
 

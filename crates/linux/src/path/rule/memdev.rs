@@ -143,6 +143,12 @@ const NOT_BY_RAW: [Opcode; 12] = [
 #[cfg(feature = "raw-commands")]
 const SECURITY_SETS: [u8; 3] = [0x44, 0x45, 0x46];
 
+/// Whether the kernel keeps an opcode from RAW, but where `raw_allow_all` is on.
+#[cfg(feature = "raw-commands")]
+pub(crate) fn kept_from_raw(opcode: Opcode) -> bool {
+    SECURITY_SETS.contains(&opcode.set()) || NOT_BY_RAW.contains(&opcode)
+}
+
 /// The rule of a send by RAW.
 #[cfg(feature = "raw-commands")]
 pub(crate) fn raw(errno: Errno, asked: &Asked<'_>, known: &RawKnown) -> Refusal {
