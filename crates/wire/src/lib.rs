@@ -49,6 +49,7 @@ pub mod error;
 pub mod fwctl;
 mod ioctl_number;
 pub mod memdev;
+pub mod nvdimm;
 pub mod nvme;
 
 pub use error::{FormatError, FormatErrorKind};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The gate's readers of hostile bytes: journal, probes, facts; and the parts of a transfer.
+//! The gate's readers of hostile bytes: journal, probes, facts, ioctls; and the parts of a transfer.
 
+mod abi;
 mod hostile;
 
 use std::sync::{Arc, Mutex};
@@ -19,6 +20,8 @@ use hostile::Hostile;
 
 /// By name.
 pub(crate) const TARGETS: &[(&str, Target)] = &[
+    ("abi_fwctl", abi::fwctl),
+    ("abi_memdev", abi::memdev),
     ("facts", facts),
     ("journal", journal),
     ("journal_edit", journal_edit),

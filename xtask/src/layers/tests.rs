@@ -109,6 +109,18 @@ fn unsafe_is_seen_as_a_token_and_not_in_comments_or_strings() {
 }
 
 #[test]
+fn unsafe_is_at_home_in_one_crate_and_one_file() {
+    for (name, at_home) in [
+        ("crates/linux/src/sys/call.rs", true),
+        ("conformance/src/sys.rs", true),
+        ("conformance/src/theirs.rs", false),
+        ("crates/gate/src/abi/fwctl.rs", false),
+    ] {
+        assert_eq!(unsafety::at_home_in(name), at_home, "{name}");
+    }
+}
+
+#[test]
 fn lints_that_do_not_deny_unsafe_are_found() {
     let workspace = |text: &str| {
         let mut found = Vec::new();

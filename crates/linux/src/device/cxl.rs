@@ -28,6 +28,7 @@ use fwgate_wire::cxl::opcode::{
 use fwgate_wire::cxl::table;
 use zerocopy::FromBytes as _;
 
+use super::labels::Labels;
 use super::{OpenError, Reached, access, own};
 use crate::discover::{self, Kind, Marks, NodeKind, Roots, Target};
 use crate::interface::{self, Names, Place, Senders, Watch};
@@ -85,7 +86,7 @@ impl CxlDevice {
             match node.kind {
                 NodeKind::Memdev => memdev = Some(node.open(roots)?),
                 NodeKind::Fwctl => fwctl = node.open(roots).map_err(|error| error.to_string()),
-                NodeKind::Nvme | NodeKind::NvmeGeneric => {}
+                NodeKind::Nvme | NodeKind::NvmeGeneric | NodeKind::Nvdimm => {}
             }
         }
         let memdev = memdev.ok_or_else(|| OpenError::Answer {
@@ -148,11 +149,16 @@ impl CxlDevice {
             None => Some(names),
         });
         let Some(names) = names else { return Vec::new() };
+        let labels = names.nmem().map(|nmem| Labels::of(&self.roots, nmem));
         let watch = Arc::clone(self) as Arc<dyn Watch>;
         let place = Place::new(self.roots.clone(), names, watch);
         let device = Arc::clone(self);
         let typed = move |delivery: &Delivery<Kernel>| device.send_by_id(&delivery.message);
-        let senders = Senders { typed: Some(Arc::new(typed)), ..Senders::default() };
+        let senders = Senders {
+            typed: Some(Arc::new(typed)),
+            labels: labels.map(|labels| Arc::new(labels) as Arc<dyn interface::LabelArea>),
+            ..Senders::default()
+        };
         interface::every_interface(&place, &senders).all
     }
 
@@ -309,7 +315,9 @@ impl CxlDevice {
             return NoPath { why, fix: None };
         }
         if self.raw_built() {
-            let why = format!("no id of the memdev ioctl carries {opcode}, and the kernel keeps it from RAW");
+            let why = format!(
+                "no id of the memdev ioctl carries {opcode}, and the kernel keeps it from RAW"
+            );
             return NoPath { why, fix: None };
         }
         let why = "in band Linux passes on what has an id of the memdev ioctl, the three feature \

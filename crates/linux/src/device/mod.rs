@@ -14,6 +14,7 @@
 
 mod access;
 mod cxl;
+mod labels;
 mod nvme;
 #[cfg(test)]
 mod tests;

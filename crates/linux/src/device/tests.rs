@@ -2,6 +2,7 @@
 //! Devices behind the gate over a kernel that is played: which path a command takes, what a
 //! refusal says, and what a device that changes under the gate gets.
 
+#[expect(dead_code, reason = "shared with the tests of discovery, which use all of it")]
 #[path = "../../tests/discover/tree.rs"]
 mod tree;
 

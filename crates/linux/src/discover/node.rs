@@ -31,6 +31,8 @@ pub enum NodeKind {
     Nvme,
     /// A namespace's generic node.
     NvmeGeneric,
+    /// An nvdimm, the child of a memory device.
+    Nvdimm,
 }
 
 /// A device node, as sysfs says that it should be.

@@ -21,6 +21,7 @@ mod bnxt;
 mod call;
 pub(crate) mod fwctl;
 pub(crate) mod memdev;
+pub(crate) mod nvdimm;
 pub(crate) mod nvme;
 
 use std::fmt;
