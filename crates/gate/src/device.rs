@@ -232,8 +232,8 @@ pub trait Device: Send + Sync {
     fn paths(&self, caller: &Caller) -> Vec<Path>;
 
     /// The first of its paths that can carry this command by this route, and whether the kernel
-    /// itself would let this caller in there. Sends nothing. The answer holds as long as
-    /// [`observe`](Self::observe) and [`around`](Self::around) answer the same.
+    /// itself would let this caller in there. Sends nothing. The gate asks before it judges and again
+    /// before it sends, with the slot in hand, and sends nothing where the two differ.
     ///
     /// # Errors
     ///

@@ -248,9 +248,13 @@ impl Gate {
         request: &Request<R>,
         read: impl Fn(&Remembered) -> T,
     ) -> Result<T, GateError> {
+        // Whom a node lets in can change at any time, so it is part of what is asked.
+        let way =
+            opened.device.path(request.route.as_judged(), &request.message, &request.caller);
         let asked = Asked {
             gate: self.number,
             interface: request.route.interface(),
+            way: way.as_ref().ok().copied(),
             message: &request.message,
             scope: request.scope,
             caller: &request.caller,
@@ -265,7 +269,7 @@ impl Gate {
             let (device, command) = (device.name(), command.name());
             return Err(GateError::WrongProtocol { device, command });
         }
-        let (verdict, keep) = self.reach(opened, request, asked)?;
+        let (verdict, keep) = self.reach(opened, request, asked, &way)?;
         let answer = read(&verdict);
         if keep {
             opened.verdicts.remember(asked, Arc::new(verdict));
@@ -280,6 +284,7 @@ impl Gate {
         opened: &Opened,
         request: &Request<R>,
         asked: Asked<'_>,
+        way: &Result<Path, NoPath>,
     ) -> Result<(Remembered, bool), GateError> {
         let facts = opened.facts.as_ref();
         let message = &request.message;
@@ -291,8 +296,7 @@ impl Gate {
                 class: &class,
                 scope: request.scope,
             });
-            let way = opened.device.path(request.route.as_judged(), message, &request.caller);
-            let standing = standing(opened, request, &answer, &way);
+            let standing = standing(opened, request, &answer, way);
             let route = request.route.as_judged();
             let judgement = judge(&Question {
                 command: message.command(),
@@ -303,7 +307,7 @@ impl Gate {
             });
             let name = &opened.record.name;
             let mut explanation = Explanation::of(&judgement, name, message, route, &standing);
-            if let Err(no_path) = &way {
+            if let Err(no_path) = way {
                 explanation.say_of_the_path(no_path);
             }
             if let Some(key) = explanation.interface_key {

@@ -49,6 +49,8 @@ type Abort = dyn Fn() -> Result<(), String> + Send + Sync;
 
 /// A recorded command on its way, whatever its route.
 struct Carry {
+    /// Whether machine and path are still what was judged; looked at with the slot in hand.
+    unchanged: Result<(), SubmitError>,
     pace: Pace,
     send: Box<dyn FnOnce() -> Result<Reply, SubmitError> + Send>,
     look: Arc<Look>,
@@ -113,9 +115,11 @@ impl Gate {
         let read_back = read_back
             .then(|| ReadBack::of(&permit.request().message, &opened.facts, &self.journal, until))
             .flatten();
+        let unchanged = unchanged(opened, &permit);
         let recorded = permit.recorded(record, until);
         let device = &opened.device;
         let carry = Carry {
+            unchanged,
             pace: device.pace(),
             send: {
                 let device = Arc::clone(device);
@@ -169,8 +173,10 @@ impl Gate {
         let holder = format!("{} by uid {caller}, `{}`", command.opcode, interface.key());
         let held = self.turn(opened, &permit, record, &holder, until)?;
         let ready = made_out_for(interface.as_ref(), &permit);
+        let unchanged = unchanged(opened, &permit);
         let recorded = permit.recorded(record, until);
         let carry = Carry {
+            unchanged,
             pace: interface.pace(),
             send: {
                 let interface = Arc::clone(interface);
@@ -233,7 +239,7 @@ impl Gate {
     fn carry(
         &self,
         opened: &Opened,
-        carry: Carry,
+        mut carry: Carry,
         held: Held,
         ends: Ends,
         progress: &mut dyn FnMut(Background) -> ControlFlow<()>,
@@ -241,7 +247,7 @@ impl Gate {
         let started = Instant::now();
         let (look, abort) = (Arc::clone(&carry.look), Arc::clone(&carry.abort));
         let taint = carry.taint.clone();
-        let came = match unchanged(opened) {
+        let came = match core::mem::replace(&mut carry.unchanged, Ok(())) {
             Ok(()) => self.submit(carry, held, ends, started),
             Err(error) => Ok((Err(error), None)),
         };
@@ -392,15 +398,21 @@ fn made_out_for(
     Err(SubmitError::Transport { what, may_have_run: false })
 }
 
-/// What the machine does with the device has to be what it was judged by. What the device itself
-/// says is looked at when the record is opened, [`Recorded::release`].
-fn unchanged(opened: &Opened) -> Result<(), SubmitError> {
-    if opened.device.around() == *opened.facts.around() {
+/// What the machine does with the device, and the path to it, have to be what it was judged by. What
+/// the device itself says is looked at when the record is opened, [`Recorded::release`].
+fn unchanged<R: Route>(opened: &Opened, permit: &Permit<R>) -> Result<(), SubmitError> {
+    let changed = |what: &str| Err(SubmitError::FactsChanged { what: what.to_owned() });
+    if opened.device.around() != *opened.facts.around() {
+        return changed(
+            "a driver, a decoder, a namespace or a kernel interface of the device came or went \
+             since its facts were read",
+        );
+    }
+    let Request { route, message, caller, .. } = permit.request();
+    if opened.device.path(route.as_judged(), message, caller) == Ok(permit.path()) {
         return Ok(());
     }
-    let what = "a driver, a decoder, a namespace or a kernel interface of the device came or went \
-                since its facts were read";
-    Err(SubmitError::FactsChanged { what: what.to_owned() })
+    changed("the path that was judged is no longer the one that would be taken, or lets others in")
 }
 
 /// Records an outcome. A journal that fails now cannot undo what was sent; the decision stays,

@@ -4,8 +4,9 @@
 //! A health poller sends the same few commands again and again. What was decided on a request is
 //! remembered for exactly the same request: same gate, same caller in every field, same route and
 //! scope, same bytes in every one, same site policy. It is bound to one opening of a device, so
-//! that facts that change take it along. What the gate does not change while it lives (tables,
-//! lockdown, the device's paths) is not part of the question.
+//! that facts that change take it along. The path that the device names now, and whether that lets
+//! the caller in, is part of the question: a node's mode is nobody's fact. What the gate does not
+//! change while it lives (tables, lockdown) is not.
 //!
 //! *Invariants*: bounded: at most [`SLOTS`] verdicts of at most [`MAX_BYTES`] of payload and
 //! [`MAX_BODY`] of record each; a newer one takes the place of an older. Only equality counts,
@@ -16,7 +17,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use fwgate_policy::Scope;
+use fwgate_policy::{Path, Scope};
 
 use crate::caller::Caller;
 use crate::explain::Explanation;
@@ -37,6 +38,8 @@ pub(crate) const MAX_BODY: usize = 4096;
 pub(crate) struct Asked<'q> {
     pub(crate) gate: u64,
     pub(crate) interface: Option<&'static str>,
+    /// The path that would be taken now; `None` where there is none.
+    pub(crate) way: Option<Path>,
     pub(crate) message: &'q Message,
     pub(crate) scope: Option<Scope>,
     pub(crate) caller: &'q Arc<Caller>,
@@ -48,6 +51,7 @@ pub(crate) struct Asked<'q> {
 pub(crate) struct Remembered {
     gate: u64,
     interface: Option<&'static str>,
+    way: Option<Path>,
     message: Message,
     scope: Option<Scope>,
     caller: Arc<Caller>,
@@ -70,6 +74,7 @@ impl Remembered {
         Self {
             gate: asked.gate,
             interface: asked.interface,
+            way: asked.way,
             message: asked.message.clone(),
             scope: asked.scope,
             caller: Arc::clone(asked.caller),
@@ -87,6 +92,7 @@ impl Remembered {
         self.gate == asked.gate
             && self.site_generation == asked.site_generation
             && self.interface == asked.interface
+            && self.way == asked.way
             && self.scope == asked.scope
             && self.message.same_as(asked.message)
             && &self.caller == asked.caller

@@ -4,7 +4,7 @@
 //!
 //! Everything that sysfs, procfs, a netlink socket or an ioctl answers is hostile.
 //!
-//! *Invariants*: `unsafe` lives in [`sys`] alone. Raw senders are crate-private: a command leaves
+//! *Invariants*: `unsafe` lives in `sys` alone. Raw senders are crate-private: a command leaves
 //! only out of a [`Recorded`](fwgate_gate::Recorded), by a [`Device`](fwgate_gate::Device) or a
 //! [`KernelInterface`](fwgate_gate::KernelInterface).
 //!

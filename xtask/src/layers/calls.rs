@@ -1,179 +1,105 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The functions of one crate and which names each of them calls.
+//! Which functions of its crate each function calls, or may.
 //!
-//! *Invariants*: a call is known by the function's name and the number of its arguments, the
-//! receiver counted; nothing is resolved. So two functions of one name and arity are one, and more
-//! calls are seen than there are, never fewer by that. A function that is named as a value counts as
-//! called, whatever its arity.
+//! *Invariants*: more calls are seen than there are, not fewer.
+//! - A path is followed through modules, `use` and `use .. as`; `Self` and types to their functions.
+//!   What cannot be followed is a call of every function of that name and number of arguments.
+//! - A method is one of the receiver's type where that is plainly known (`self`, its fields, a
+//!   parameter, what a function returns). Else it is every method of that name and number of
+//!   arguments.
+//! - A function that is named as a value counts as called. What stands in a closure counts as done by
+//!   whoever makes the closure, unless that takes a record.
 //!
 //! *Not here*: what follows from it (`raw_senders`).
 
 use std::collections::BTreeSet;
 
-use quote::ToTokens as _;
+use proc_macro2::{TokenStream, TokenTree};
+use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 
-use super::Source;
+use super::functions::{Body, Crate, Function, Of, is_record};
+use super::names::{Entity, Kind, segments};
 
-/// One function.
-#[derive(Debug)]
-pub(super) struct Function {
-    pub(super) file: String,
-    pub(super) line: usize,
-    pub(super) name: String,
-    /// Number of parameters, `self` counted.
-    pub(super) arity: usize,
-    /// `pub`, in a type or a trait that is `pub`, as far as its own crate shows.
-    pub(super) public: bool,
-    /// The trait, for a function in `impl Trait for Type`.
-    pub(super) of_trait: Option<String>,
-    /// Parameters: name and type, as written.
-    pub(super) parameters: Vec<(String, String)>,
-    pub(super) docs: String,
-    /// Name and number of arguments of each call.
-    pub(super) calls: BTreeSet<(String, usize)>,
-    /// Functions that are named without being called.
-    pub(super) mentions: BTreeSet<String>,
+/// Methods of other crates' types that give out what they were called on, or what is in it.
+const SAME: &[&str] = &[
+    "as_deref", "as_mut", "as_ref", "borrow", "by_ref", "clone", "expect", "get_mut", "lock",
+    "map_err", "ok", "ok_or", "ok_or_else", "unwrap", "unwrap_or_default", "unwrap_or_else",
+];
+
+/// What one function calls.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    /// Functions of the crate.
+    pub(super) functions: BTreeSet<usize>,
+    /// Paths of other crates' functions.
+    pub(super) foreign: BTreeSet<Vec<String>>,
+    /// Methods that may be another crate's: name, and number of arguments with the receiver.
+    pub(super) methods: BTreeSet<(String, usize)>,
 }
 
-impl Function {
-    /// Whether it calls a function of that name with so many arguments, the receiver counted.
-    pub(super) fn calls(&self, name: &str, arity: usize) -> bool {
-        self.calls.contains(&(name.to_owned(), arity)) || self.mentions.contains(name)
+/// What each function of a crate calls, in its order.
+pub(super) fn calls(of: &Crate<'_>) -> Vec<Calls> {
+    of.functions.iter().map(|function| calls_of(of, function)).collect()
+}
+
+fn calls_of(of: &Crate<'_>, function: &Function<'_>) -> Calls {
+    let own = match function.of {
+        Of::Type(at) | Of::Trait(at) => Some(at),
+        Of::Module | Of::Any => None,
+    };
+    let mut bound = Bound::default();
+    if let Body::Block(block) = &function.body {
+        bound.visit_block(block);
+    }
+    let mut seen = Seen { of, function, own, bound, calls: Calls::default() };
+    match &function.body {
+        Body::None => {}
+        Body::Block(block) => seen.visit_block(block),
+        Body::Expression(value) => seen.visit_expr(value),
+        Body::Tokens(tokens) => seen.tokens(tokens.clone()),
+    }
+    seen.calls
+}
+
+/// Names that a body gives: variables, and what its own `use` brings in.
+#[derive(Debug, Default)]
+struct Bound {
+    variables: BTreeSet<String>,
+    uses: Vec<syn::ItemUse>,
+}
+
+impl<'ast> Visit<'ast> for Bound {
+    fn visit_pat_ident(&mut self, it: &'ast syn::PatIdent) {
+        self.variables.insert(it.ident.to_string());
+        visit::visit_pat_ident(self, it);
+    }
+
+    fn visit_item_use(&mut self, it: &'ast syn::ItemUse) {
+        self.uses.push(it.clone());
     }
 }
 
-/// Every function of these files that is compiled outside tests.
-pub(super) fn functions(sources: &[&Source]) -> Vec<Function> {
-    let mut public_types = BTreeSet::new();
-    for source in sources {
-        collect_types(&source.file.items, &mut public_types);
-    }
-    let mut all = Vec::new();
-    for source in sources {
-        collect(&source.file.items, &source.name, &public_types, &mut all);
-    }
-    all
+struct Seen<'c, 's> {
+    of: &'c Crate<'s>,
+    function: &'c Function<'s>,
+    /// What `Self` is.
+    own: Option<usize>,
+    bound: Bound,
+    calls: Calls,
 }
 
-fn collect_types(items: &[syn::Item], into: &mut BTreeSet<String>) {
-    for item in items {
-        match item {
-            syn::Item::Struct(it) if is_public(&it.vis) => drop(into.insert(it.ident.to_string())),
-            syn::Item::Enum(it) if is_public(&it.vis) => drop(into.insert(it.ident.to_string())),
-            syn::Item::Union(it) if is_public(&it.vis) => drop(into.insert(it.ident.to_string())),
-            syn::Item::Mod(it) => {
-                if let Some((_, items)) = it.content.as_ref().filter(|_| !is_test(&it.attrs)) {
-                    collect_types(items, into);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn collect(
-    items: &[syn::Item],
-    file: &str,
-    public_types: &BTreeSet<String>,
-    all: &mut Vec<Function>,
-) {
-    for item in items {
-        match item {
-            syn::Item::Fn(it) if !is_test(&it.attrs) => {
-                let public = is_public(&it.vis);
-                all.push(function(file, &it.sig, &it.attrs, Some(&it.block), public, None));
-            }
-            syn::Item::Mod(it) if !is_test(&it.attrs) => {
-                if let Some((_, items)) = &it.content {
-                    collect(items, file, public_types, all);
-                }
-            }
-            syn::Item::Impl(it) if !is_test(&it.attrs) => {
-                let of_trait = it.trait_.as_ref().and_then(|(_, path, _)| last(path));
-                // What cannot be named here (a reference, a generic) counts as public.
-                let known = self_type(&it.self_ty);
-                let open = known.is_none_or(|name| public_types.contains(&name));
-                for member in &it.items {
-                    let syn::ImplItem::Fn(it) = member else { continue };
-                    if is_test(&it.attrs) {
-                        continue;
-                    }
-                    let public = open && (of_trait.is_some() || is_public(&it.vis));
-                    let of = of_trait.clone();
-                    all.push(function(file, &it.sig, &it.attrs, Some(&it.block), public, of));
-                }
-            }
-            syn::Item::Trait(it) if !is_test(&it.attrs) => {
-                for member in &it.items {
-                    let syn::TraitItem::Fn(method) = member else { continue };
-                    let public = is_public(&it.vis);
-                    let block = method.default.as_ref();
-                    all.push(function(file, &method.sig, &method.attrs, block, public, None));
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn function(
-    file: &str,
-    signature: &syn::Signature,
-    attributes: &[syn::Attribute],
-    block: Option<&syn::Block>,
-    public: bool,
-    of_trait: Option<String>,
-) -> Function {
-    let mut seen = Seen::default();
-    if let Some(block) = block {
-        seen.visit_block(block);
-    }
-    let parameters = signature.inputs.iter().filter_map(|input| match input {
-        syn::FnArg::Typed(it) => Some((text(&it.pat), text(&it.ty))),
-        syn::FnArg::Receiver(_) => None,
-    });
-    let docs = attributes.iter().filter(|it| it.path().is_ident("doc"));
-    let docs = docs.map(|it| it.meta.to_token_stream().to_string());
-    Function {
-        file: file.to_owned(),
-        line: signature.ident.span().start().line,
-        name: signature.ident.to_string(),
-        arity: signature.inputs.len(),
-        public,
-        of_trait,
-        parameters: parameters.collect(),
-        docs: docs.collect::<Vec<_>>().join("\n"),
-        calls: seen.calls,
-        mentions: seen.mentions,
-    }
-}
-
-/// Source text without spaces.
-fn text(tokens: &impl quote::ToTokens) -> String {
-    tokens.to_token_stream().to_string().replace(' ', "")
-}
-
-#[derive(Default)]
-struct Seen {
-    calls: BTreeSet<(String, usize)>,
-    mentions: BTreeSet<String>,
-}
-
-impl<'ast> Visit<'ast> for Seen {
+impl<'ast> Visit<'ast> for Seen<'_, '_> {
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
-        self.calls.insert((call.method.to_string(), call.args.len() + 1));
+        self.method(&call.method.to_string(), call.args.len() + 1, &call.receiver);
         visit::visit_expr_method_call(self, call);
     }
 
     fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
-        if let syn::Expr::Path(path) = &*call.func {
-            if let Some(name) = last(&path.path) {
-                self.calls.insert((name, call.args.len()));
-            }
-        } else {
-            self.visit_expr(&call.func);
+        match plain(&call.func) {
+            syn::Expr::Path(path) => self.path(path, Some(call.args.len())),
+            other => self.visit_expr(other),
         }
         for argument in &call.args {
             self.visit_expr(argument);
@@ -181,38 +107,350 @@ impl<'ast> Visit<'ast> for Seen {
     }
 
     fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
-        // A lone name is most often a variable.
-        if path.path.segments.len() > 1 {
-            self.mentions.extend(last(&path.path));
+        self.path(path, None);
+    }
+
+    fn visit_expr_closure(&mut self, closure: &'ast syn::ExprClosure) {
+        let takes_record = closure.inputs.iter().any(|input| match input {
+            syn::Pat::Type(it) => is_record(&self.of.names, self.function.module, &it.ty),
+            _ => false,
+        });
+        if !takes_record {
+            visit::visit_expr_closure(self, closure);
         }
+    }
+
+    fn visit_item(&mut self, item: &'ast syn::Item) {
+        // What a function declares within itself counts as done by it.
+        let own = self.own.take();
+        visit::visit_item(self, item);
+        self.own = own;
     }
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
-        // `assert!(f(x))`, `vec![f(x)]`: whatever is a list of expressions.
+        if let Some(name) = call.path.segments.last() {
+            self.by_name(&format!("{}!", name.ident), None);
+        }
+        // `assert!(f(x))`, `vec![f(x)]`, `vec![f(x); n]`, and what is neither list nor statements.
         let list = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
-        for argument in call.parse_body_with(list).into_iter().flatten() {
-            Visit::visit_expr(self, &argument);
+        if let Ok(list) = call.parse_body_with(list) {
+            for argument in list {
+                Visit::visit_expr(self, &argument);
+            }
+        } else if let Ok(statements) = syn::Block::parse_within.parse2(call.tokens.clone()) {
+            for statement in statements {
+                Visit::visit_stmt(self, &statement);
+            }
+        } else {
+            self.tokens(call.tokens.clone());
         }
     }
 }
 
-fn last(path: &syn::Path) -> Option<String> {
-    path.segments.last().map(|segment| segment.ident.to_string())
-}
+impl Seen<'_, '_> {
+    /// A path, called with so many arguments or only named.
+    fn path(&mut self, path: &syn::ExprPath, arguments: Option<usize>) {
+        let Some(last) = path.path.segments.last().map(|it| it.ident.to_string()) else { return };
+        if let Some(qself) = &path.qself {
+            return self.qualified(qself, &path.path, &last, arguments);
+        }
+        let path = segments(&path.path);
+        if path[0] == "Self" {
+            match (self.own, path.len()) {
+                // `Self(..)`.
+                (_, 1) => {}
+                (Some(own), 2) => self.member(own, &last),
+                _ => self.by_name(&last, arguments),
+            }
+            return;
+        }
+        self.resolved(&path, arguments);
+    }
 
-fn self_type(ty: &syn::Type) -> Option<String> {
-    match ty {
-        syn::Type::Path(path) => last(&path.path),
-        _ => None,
+    fn qualified(
+        &mut self,
+        qself: &syn::QSelf,
+        path: &syn::Path,
+        last: &str,
+        arguments: Option<usize>,
+    ) {
+        let known = if qself.position == 0 {
+            let types = self.of.names.types(self.function.module, self.own, &qself.ty);
+            types.filter(|types| !types.is_empty())
+        } else {
+            let before: Vec<String> = segments(path).into_iter().take(qself.position).collect();
+            let found = self.of.names.resolve(self.function.module, &before);
+            for entity in &found.entities {
+                if let Entity::Foreign(path) = entity {
+                    let whole = path.iter().cloned().chain([last.to_owned()]);
+                    self.calls.foreign.insert(whole.collect());
+                }
+            }
+            let named = found.entities.iter().filter_map(|entity| match entity {
+                Entity::Named(at) => Some(*at),
+                _ => None,
+            });
+            (!found.unknown).then(|| named.collect())
+        };
+        match known {
+            Some(types) if path.segments.len() == qself.position + 1 => {
+                for of in types {
+                    self.member(of, last);
+                }
+            }
+            _ => self.by_name(last, arguments),
+        }
+    }
+
+    fn resolved(&mut self, path: &[String], arguments: Option<usize>) {
+        let mut found = vec![self.of.names.resolve(self.function.module, path)];
+        for within in &self.bound.uses {
+            let mut paths = Vec::new();
+            brought(&within.tree, Vec::new(), &mut paths);
+            for (name, mut before) in paths {
+                if name.as_ref().is_none_or(|name| *name == path[0]) {
+                    let rest = if name.is_some() { &path[1..] } else { path };
+                    before.extend_from_slice(rest);
+                    found.push(self.of.names.resolve(self.function.module, &before));
+                }
+            }
+        }
+        for found in found {
+            for entity in found.entities {
+                match entity {
+                    Entity::Function(at) => drop(self.calls.functions.insert(at)),
+                    Entity::Foreign(path) => drop(self.calls.foreign.insert(path)),
+                    Entity::Module(_) | Entity::Named(_) => {}
+                }
+            }
+            if let Some((of, name)) = found.member {
+                self.member(of, &name);
+            }
+            // A lone name that is nothing of the module's is a variable.
+            if found.unknown && (path.len() > 1 || arguments.is_some()) {
+                let last = path.last().map_or("", String::as_str);
+                self.by_name(last, arguments);
+            }
+        }
+    }
+
+    /// A function of a type or a trait, by its name.
+    fn member(&mut self, of: usize, name: &str) {
+        if let Kind::Alias(ty) = self.of.names.named[of].kind {
+            match self.of.names.types(self.of.names.named[of].module, None, ty) {
+                Some(types) => types.into_iter().for_each(|of| self.member(of, name)),
+                None => self.by_name(name, None),
+            }
+            return;
+        }
+        let own = self.matching(|function| function.name == name && belongs(function, of));
+        if own.is_empty() {
+            let provided = self.matching(|function| function.name == name && is_general(function));
+            self.calls.functions.extend(provided);
+        }
+        self.calls.functions.extend(own);
+    }
+
+    /// A method, by its name, its arguments and what it is called on.
+    fn method(&mut self, name: &str, arity: usize, receiver: &syn::Expr) {
+        let fits = |function: &Function<'_>| {
+            function.receiver && function.name == name && function.arity == arity
+        };
+        if let Some(types) = self.types_of(receiver) {
+            let own = self.matching(|function| {
+                fits(function) && types.iter().any(|of| belongs(function, *of))
+            });
+            if !own.is_empty() {
+                self.calls.functions.extend(own);
+                return;
+            }
+            self.calls.methods.insert((name.to_owned(), arity));
+            if types.is_empty() {
+                let provided = self.matching(|function| fits(function) && is_general(function));
+                self.calls.functions.extend(provided);
+                return;
+            }
+        }
+        self.calls.methods.insert((name.to_owned(), arity));
+        let all = self.matching(fits);
+        self.calls.functions.extend(all);
+    }
+
+    /// Every function of that name, and with so many arguments if that is known.
+    fn by_name(&mut self, name: &str, arguments: Option<usize>) {
+        let all = self.matching(|function| {
+            function.name == name && arguments.is_none_or(|count| count == function.arity)
+        });
+        self.calls.functions.extend(all);
+    }
+
+    fn matching(&self, test: impl Fn(&Function<'_>) -> bool) -> Vec<usize> {
+        let all = self.of.functions.iter().enumerate();
+        all.filter(|(_, function)| test(function)).map(|(at, _)| at).collect()
+    }
+
+    /// The types of the crate that an expression's methods may be of; `None` where that is not plain.
+    fn types_of(&self, expr: &syn::Expr) -> Option<BTreeSet<usize>> {
+        let (names, module) = (&self.of.names, self.function.module);
+        match plain(expr) {
+            syn::Expr::Path(path) => {
+                if path.path.is_ident("self") {
+                    return self.own.map(|own| BTreeSet::from([own]));
+                }
+                let name = path.path.get_ident()?.to_string();
+                if self.bound.variables.contains(&name) {
+                    return None;
+                }
+                let (_, ty) = self.function.parameters.iter().find(|(it, _)| *it == name)?;
+                names.types(module, self.own, ty)
+            }
+            syn::Expr::Field(field) => {
+                let base: Vec<usize> = self.types_of(&field.base)?.into_iter().collect();
+                let ([of], syn::Member::Named(name)) = (&base[..], &field.member) else {
+                    return None;
+                };
+                let named = &names.named[*of];
+                names.types(named.module, Some(*of), named.fields.get(&name.to_string())?)
+            }
+            syn::Expr::Reference(it) => self.types_of(&it.expr),
+            syn::Expr::Try(it) => self.types_of(&it.expr),
+            syn::Expr::Unary(it) if matches!(it.op, syn::UnOp::Deref(_)) => self.types_of(&it.expr),
+            syn::Expr::Struct(it) if it.qself.is_none() => {
+                let path = syn::TypePath { qself: None, path: it.path.clone() };
+                names.types(module, self.own, &syn::Type::Path(path))
+            }
+            syn::Expr::MethodCall(call) => {
+                let types = self.types_of(&call.receiver)?;
+                let name = call.method.to_string();
+                let own = self.matching(|function| {
+                    function.receiver
+                        && function.name == name
+                        && types.iter().any(|of| belongs(function, *of))
+                });
+                match own[..] {
+                    [] if SAME.contains(&&*name) => Some(types),
+                    [at] => self.returned(at),
+                    _ => None,
+                }
+            }
+            syn::Expr::Call(call) => {
+                let syn::Expr::Path(path) = plain(&call.func) else { return None };
+                if path.qself.is_some() {
+                    return None;
+                }
+                let path = segments(&path.path);
+                let member = match (self.own, &path[..]) {
+                    (Some(own), [first, name]) if first == "Self" => Some((own, name.clone())),
+                    _ => {
+                        let found = names.resolve(module, &path);
+                        if let [Entity::Function(at)] = Vec::from_iter(&found.entities)[..] {
+                            return self.returned(*at);
+                        }
+                        found.member
+                    }
+                };
+                let (of, name) = member?;
+                let own = self.matching(|it| it.name == name && belongs(it, of));
+                let [at] = own[..] else { return None };
+                self.returned(at)
+            }
+            _ => None,
+        }
+    }
+
+    /// The types of what a function returns.
+    fn returned(&self, at: usize) -> Option<BTreeSet<usize>> {
+        let function = &self.of.functions[at];
+        let own = match function.of {
+            Of::Type(of) => Some(of),
+            _ => None,
+        };
+        self.of.names.types(function.module, own, function.output?)
+    }
+
+    /// What cannot be parsed: every path in it is called, with any number of arguments.
+    fn tokens(&mut self, tokens: TokenStream) {
+        let mut path = Vec::new();
+        let mut colons = 0;
+        for token in tokens {
+            match token {
+                TokenTree::Punct(it) if it.as_char() == ':' => colons += 1,
+                TokenTree::Ident(it) => {
+                    if colons != 2 {
+                        self.loose(&std::mem::take(&mut path));
+                    }
+                    path.push(it.to_string());
+                    colons = 0;
+                }
+                TokenTree::Group(it) => {
+                    self.loose(&std::mem::take(&mut path));
+                    self.tokens(it.stream());
+                }
+                _ => {
+                    self.loose(&std::mem::take(&mut path));
+                    colons = 0;
+                }
+            }
+        }
+        self.loose(&path);
+    }
+
+    fn loose(&mut self, path: &[String]) {
+        let Some(last) = path.last() else { return };
+        self.resolved(path, None);
+        self.by_name(last, None);
+        for arity in 1..9 {
+            self.calls.methods.insert((last.clone(), arity));
+        }
     }
 }
 
-fn is_public(visibility: &syn::Visibility) -> bool {
-    matches!(visibility, syn::Visibility::Public(_))
+/// Whether a function is one of that type or trait, as declared or as implemented.
+fn belongs(function: &Function<'_>, of: usize) -> bool {
+    matches!(function.of, Of::Type(at) | Of::Trait(at) if at == of)
+        || function.of_trait.as_ref().is_some_and(|it| it.ours == Some(of))
 }
 
-fn is_test(attributes: &[syn::Attribute]) -> bool {
-    attributes.iter().any(|it| {
-        it.path().is_ident("test") || (it.path().is_ident("cfg") && text(&it.meta) == "cfg(test)")
-    })
+/// Whether a function may be one of any type: declared by a trait, or implemented for what is not
+/// one type of the crate.
+fn is_general(function: &Function<'_>) -> bool {
+    matches!(function.of, Of::Trait(_) | Of::Any)
+}
+
+/// An expression without parentheses around it.
+fn plain(expr: &syn::Expr) -> &syn::Expr {
+    match expr {
+        syn::Expr::Paren(it) => plain(&it.expr),
+        syn::Expr::Group(it) => plain(&it.expr),
+        other => other,
+    }
+}
+
+/// Each name that a `use` within a function brings in, with its path; no name for a `*`.
+fn brought(
+    tree: &syn::UseTree,
+    mut path: Vec<String>,
+    into: &mut Vec<(Option<String>, Vec<String>)>,
+) {
+    match tree {
+        syn::UseTree::Path(it) => {
+            path.push(it.ident.to_string());
+            brought(&it.tree, path, into);
+        }
+        syn::UseTree::Name(it) if it.ident == "self" => into.push((path.last().cloned(), path)),
+        syn::UseTree::Name(it) => {
+            path.push(it.ident.to_string());
+            into.push((Some(it.ident.to_string()), path));
+        }
+        syn::UseTree::Rename(it) => {
+            if it.ident != "self" {
+                path.push(it.ident.to_string());
+            }
+            into.push((Some(it.rename.to_string()), path));
+        }
+        syn::UseTree::Glob(_) => into.push((None, path)),
+        syn::UseTree::Group(it) => {
+            it.items.iter().for_each(|tree| brought(tree, path.clone(), into));
+        }
+    }
 }

@@ -163,10 +163,6 @@ impl<'s> Names<'s> {
         at
     }
 
-    pub(super) fn path(&self, module: usize) -> &[String] {
-        &self.modules[module].path
-    }
-
     pub(super) fn declare(&mut self, module: usize, name: &str, entity: Entity) {
         self.modules[module].declared.entry(name.to_owned()).or_default().push(entity);
     }
@@ -401,13 +397,19 @@ impl<'s> Names<'s> {
         Some(all)
     }
 
-    /// The one type that a path or another name for it stands for.
+    /// The one type or trait of the crate that a path, or another name for it, stands for.
     pub(super) fn one(&self, module: usize, ty: &syn::Type) -> Option<usize> {
-        let types = self.types(module, None, ty)?;
         let syn::Type::Path(path) = ty else { return None };
         let found = self.resolve(module, &segments(&path.path));
-        let ours = found.entities.iter().any(|it| matches!(it, Entity::Named(_)));
-        types.first().copied().filter(|_| ours && types.len() == 1)
+        let named = found.entities.iter().filter_map(|entity| match entity {
+            Entity::Named(at) => Some(*at),
+            _ => None,
+        });
+        let [at] = named.collect::<Vec<_>>()[..] else { return None };
+        match self.named[at].kind {
+            Kind::Alias(ty) => self.one(self.named[at].module, ty),
+            Kind::Type | Kind::Trait => Some(at),
+        }
     }
 
     /// Whether a type is one of another crate's, by its last name; a reference to it counts.

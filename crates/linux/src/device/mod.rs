@@ -7,7 +7,7 @@
 //! device's own marks, and takes the path that was judged or none. Nodes are opened once, when the
 //! device is, and are those that sysfs names.
 //!
-//! *Not here*: the senders ([`crate::path`]), the kernel's own interfaces ([`crate::interface`]),
+//! *Not here*: the senders (`path`), the kernel's own interfaces ([`crate::interface`]),
 //! what there is ([`crate::discover`]).
 //!
 //! *Spec*: docs/adr/0012-paths.md, docs/adr/0013-discovery.md.

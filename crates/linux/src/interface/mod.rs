@@ -8,7 +8,7 @@
 //! is refused, never left out. One value is one write.
 //!
 //! *Not here*: which ground an interface stands for (`data/ground.toml`), the senders of typed ioctls
-//! ([`crate::path`]), which of them are there ([`crate::discover`]).
+//! (`path`), which of them are there ([`crate::discover`]).
 //!
 //! *Spec*: `docs/kernel-interfaces.md`, with the kernel file for each.
 

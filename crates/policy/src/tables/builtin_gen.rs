@@ -378,19 +378,19 @@ pub const GROUND: &[GroundRow] = &[
 
 /// The kernel's interfaces, by key.
 pub const INTERFACES: &[InterfaceRow] = &[
-    InterfaceRow { key: "cxl-poison-debugfs", place: "/sys/kernel/debug/cxl/memN/{inject_poison,clear_poison}", option: "CONFIG_CXL_MEM with CONFIG_DEBUG_FS", verb: "echo ADDRESS > /sys/kernel/debug/cxl/memN/inject_poison" },
-    InterfaceRow { key: "cxl-poison-list", place: "/sys/bus/cxl/devices/memN/trigger_poison_list", option: "CONFIG_CXL_MEM", verb: "cxl list -m memN --media-errors" },
-    InterfaceRow { key: "cxl-sanitize", place: "/sys/bus/cxl/devices/memN/security/sanitize", option: "CONFIG_CXL_MEM", verb: "echo 1 > /sys/bus/cxl/devices/memN/security/sanitize" },
-    InterfaceRow { key: "cxl-secure-erase", place: "/sys/bus/cxl/devices/memN/security/erase", option: "CONFIG_CXL_MEM", verb: "echo 1 > /sys/bus/cxl/devices/memN/security/erase" },
+    InterfaceRow { key: "cxl-poison-debugfs", place: "/sys/kernel/debug/cxl/memN/{inject_poison,clear_poison}", option: "CONFIG_CXL_PCI with CONFIG_DEBUG_FS", verb: "echo ADDRESS > /sys/kernel/debug/cxl/memN/inject_poison" },
+    InterfaceRow { key: "cxl-poison-list", place: "/sys/bus/cxl/devices/memN/trigger_poison_list", option: "CONFIG_CXL_PCI with CONFIG_TRACING", verb: "cxl list -m memN --media-errors" },
+    InterfaceRow { key: "cxl-sanitize", place: "/sys/bus/cxl/devices/memN/security/sanitize", option: "CONFIG_CXL_PCI", verb: "echo 1 > /sys/bus/cxl/devices/memN/security/sanitize" },
+    InterfaceRow { key: "cxl-secure-erase", place: "/sys/bus/cxl/devices/memN/security/erase", option: "CONFIG_CXL_PCI", verb: "echo 1 > /sys/bus/cxl/devices/memN/security/erase" },
     InterfaceRow { key: "cxl-trace-events", place: "/sys/kernel/tracing/events/cxl", option: "CONFIG_CXL_PCI with CONFIG_TRACING", verb: "rasdaemon, or cxl monitor" },
-    InterfaceRow { key: "edac-ecs", place: "/sys/bus/edac/devices/cxl_memN/ecs_fruX", option: "CONFIG_CXL_EDAC_ECS", verb: "write the setting to /sys/bus/edac/devices/cxl_memN/ecs_fruX/" },
-    InterfaceRow { key: "edac-mem-repair", place: "/sys/bus/edac/devices/cxl_memN/mem_repairX", option: "CONFIG_CXL_EDAC_MEM_REPAIR", verb: "echo 1 > /sys/bus/edac/devices/cxl_memN/mem_repairX/repair" },
-    InterfaceRow { key: "edac-scrub", place: "/sys/bus/edac/devices/cxl_memN/scrubX", option: "CONFIG_CXL_EDAC_SCRUB", verb: "write the setting to /sys/bus/edac/devices/cxl_memN/scrubX/" },
-    InterfaceRow { key: "firmware-upload", place: "/sys/class/firmware/memN", option: "CONFIG_FW_UPLOAD", verb: "echo 1 > loading, write the image to data, echo 0 > loading, in /sys/class/firmware/memN" },
-    InterfaceRow { key: "memdev-scan-media-caps", place: "/dev/cxl/memN, CXL_MEM_SEND_COMMAND id 18", option: "CONFIG_CXL_MEM", verb: "CXL_MEM_SEND_COMMAND with id 18 on /dev/cxl/memN" },
-    InterfaceRow { key: "memdev-set-partition", place: "/dev/cxl/memN, CXL_MEM_SEND_COMMAND id 9", option: "CONFIG_CXL_MEM", verb: "cxl set-partition memN" },
-    InterfaceRow { key: "nvdimm-labels", place: "/sys/bus/nd/devices/nmemN", option: "CONFIG_CXL_PMEM", verb: "ndctl read-labels nmemN, ndctl write-labels nmemN" },
-    InterfaceRow { key: "nvdimm-security", place: "/sys/bus/nd/devices/nmemN/security", option: "CONFIG_CXL_PMEM", verb: "ndctl setup-passphrase nmemN -k KEY, ndctl freeze-security nmemN, ndctl sanitize-dimm nmemN" },
+    InterfaceRow { key: "edac-ecs", place: "/sys/bus/edac/devices/cxl_memN/ecs_fruX", option: "CONFIG_CXL_EDAC_ECS with CONFIG_EXPERT", verb: "write the setting to /sys/bus/edac/devices/cxl_memN/ecs_fruX/" },
+    InterfaceRow { key: "edac-mem-repair", place: "/sys/bus/edac/devices/cxl_memN/mem_repairX", option: "CONFIG_CXL_EDAC_MEM_REPAIR with CONFIG_EXPERT", verb: "write where to repair to the attributes in /sys/bus/edac/devices/cxl_memN/mem_repairX, then 1 to repair there" },
+    InterfaceRow { key: "edac-scrub", place: "/sys/bus/edac/devices/cxl_memN/scrubX", option: "CONFIG_CXL_EDAC_SCRUB with CONFIG_EXPERT", verb: "write seconds to current_cycle_duration, and 0 or 1 to enable_background, in /sys/bus/edac/devices/cxl_memN/scrubX/" },
+    InterfaceRow { key: "firmware-upload", place: "/sys/class/firmware/memN", option: "CONFIG_CXL_PCI", verb: "echo 1 > loading, write the image to data, echo 0 > loading, in /sys/class/firmware/memN" },
+    InterfaceRow { key: "memdev-scan-media-caps", place: "/dev/cxl/memN, CXL_MEM_SEND_COMMAND id 18", option: "CONFIG_CXL_PCI", verb: "CXL_MEM_SEND_COMMAND with id 18 on /dev/cxl/memN" },
+    InterfaceRow { key: "memdev-set-partition", place: "/dev/cxl/memN, CXL_MEM_SEND_COMMAND id 9", option: "CONFIG_CXL_PCI", verb: "cxl set-partition memN" },
+    InterfaceRow { key: "nvdimm-labels", place: "/dev/nmemN, ND_IOCTL_GET_CONFIG_DATA and ND_IOCTL_SET_CONFIG_DATA", option: "CONFIG_CXL_PMEM", verb: "ndctl read-labels nmemN, ndctl write-labels nmemN" },
+    InterfaceRow { key: "nvdimm-security", place: "/sys/bus/nd/devices/nmemN/security", option: "CONFIG_CXL_PMEM", verb: "ndctl setup-passphrase nmemN -k KEY, ndctl freeze-security nmemN, ndctl sanitize-dimm --crypto-erase nmemN" },
     InterfaceRow { key: "sed-opal", place: "/dev/nvmeXnY, IOC_OPAL_ ioctls", option: "CONFIG_BLK_SED_OPAL", verb: "sedutil-cli, or nvme sed" },
 ];
 

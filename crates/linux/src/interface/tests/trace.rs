@@ -290,3 +290,37 @@ fn no_cut_line_and_no_exchanged_byte_panics_or_makes_two_records() {
     }
     assert!(events <= 2 * line.len());
 }
+
+/// What cxl_test's `event_trigger` made Linux 7.3.4 print; of eleven like records two are kept.
+const PRINTED: &[u8] = include_bytes!("cxl_test_events.txt");
+
+#[test]
+fn what_a_real_kernel_printed_is_read_whole() {
+    let rig = Rig::new();
+    let printed =
+        String::from_utf8(PRINTED.to_vec()).unwrap().replace("memdev=mem2", "memdev=mem0");
+    rig.trace(printed.as_bytes());
+    let events = events(&rig);
+    let kinds = |log: u8| {
+        let reply = within(&events, 0x0100, &[log], Duration::from_millis(150)).unwrap();
+        let records = EventRecords::parse(&reply.payload).unwrap();
+        let header = records.header();
+        let kinds = records.records().iter().map(|it| it.uuid()).collect::<Vec<_>>();
+        (kinds, header.overflow_count.get())
+    };
+    let (info, _) = kinds(0);
+    assert_eq!(info[1..], [event_uuid::GENERAL_MEDIA, event_uuid::MEMORY_MODULE]);
+    let (failure, lost) = kinds(2);
+    assert_eq!(lost, 2, "the device dropped two, and none was lost here");
+    for kind in [event_uuid::GENERAL_MEDIA, event_uuid::DRAM, event_uuid::MEMORY_MODULE] {
+        assert!(failure.contains(&kind), "{kind}");
+    }
+    let reply = within(&events, 0x0100, &[3], Duration::from_millis(150)).unwrap();
+    let records = EventRecords::parse(&reply.payload).unwrap();
+    let [generic, dram] = records.records() else { panic!("{records:?}") };
+    assert_eq!(generic.data[..5], [0xde, 0xad, 0xbe, 0xef, 0]);
+    // From `tools/testing/cxl/test/mem.c @ v7.3`.
+    assert_eq!(dram.data[..15], [0, 0x80, 0, 0, 0, 0, 0, 0, 2, 1, 5, 0x59, 0x07, 1, 0]);
+    assert_eq!((dram.data[18], dram.data[19], dram.data[23], dram.data[24]), (5, 2, 0xde, 0xad));
+    assert_eq!(dram.data[73..79], [8, 2, 14, 0, 0, 5]);
+}
