@@ -87,7 +87,16 @@ impl Rpc {
     #[must_use]
     pub const fn new(scope: u32, request: Vec<u8>) -> Self {
         let (size, in_len, out_len) = (32, None, 4096);
-        Self { size, scope, in_len, out_len, input: INPUT, output: OUTPUT, request, tail: Vec::new() }
+        Self {
+            size,
+            scope,
+            in_len,
+            out_len,
+            input: INPUT,
+            output: OUTPUT,
+            request,
+            tail: Vec::new(),
+        }
     }
 
     /// As it lies in memory.

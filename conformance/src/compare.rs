@@ -60,9 +60,8 @@ impl Pair {
     /// A smaller call that differs too.
     pub fn minimise(&mut self, call: &Call) -> Call {
         let mut least = call.clone();
-        let differs = |pair: &mut Self, call: &Call| {
-            matches!(pair.run(call), Some((_, _, Some(_))))
-        };
+        let differs =
+            |pair: &mut Self, call: &Call| matches!(pair.run(call), Some((_, _, Some(_))));
         for at in (0..least.places.len()).rev() {
             let mut less = least.clone();
             less.places.remove(at);
@@ -130,7 +129,9 @@ mod tests {
         let one = outcome(&[1, 2, 3]);
         assert_eq!(difference(&one, &one, &[]), None);
         let mut other = outcome(&[1, 9, 3]);
-        assert!(difference(&one, &other, &[]).unwrap().contains("0x1000000001: theirs 0x02, ours 0x09"));
+        assert!(
+            difference(&one, &other, &[]).unwrap().contains("0x1000000001: theirs 0x02, ours 0x09")
+        );
         assert_eq!(difference(&one, &other, &[BASE + 1..BASE + 2]), None);
         other = one.clone();
         other.returned = Err(14);

@@ -121,8 +121,12 @@ const BY_ID: &[Row] = &[
     row("in or out reserved", Errno::INVAL, |it| it.word(20) != 0 || it.word(36) != 0),
     row("not enabled", Errno::NOTTY, |it| !it.memdev().enabled[it.slot()]),
     row("exclusive", Errno::BUSY, |it| it.memdev().exclusive[it.slot()]),
-    row("input size", Errno::NOMEM, |it| it.sizes().is_some_and(|(size, _)| size != VARIABLE && size != it.word(16))),
-    row("output size", Errno::NOMEM, |it| it.sizes().is_some_and(|(_, size)| size != VARIABLE && it.word(32) < size)),
+    row("input size", Errno::NOMEM, |it| {
+        it.sizes().is_some_and(|(size, _)| size != VARIABLE && size != it.word(16))
+    }),
+    row("output size", Errno::NOMEM, |it| {
+        it.sizes().is_some_and(|(_, size)| size != VARIABLE && it.word(32) < size)
+    }),
 ];
 
 const PAYLOAD: &[Row] = &[

@@ -26,6 +26,8 @@ pub struct Ours {
     memory: Own,
     pattern: Vec<u8>,
     big_dirty: bool,
+    /// The call that the memory is as it finds it.
+    ready: Option<Call>,
     /// What theirs made of the call that comes next, where the device's answers are taken from it.
     pub hint: Option<Outcome>,
     /// Whether the last call came as far as the device.
@@ -44,6 +46,7 @@ impl Ours {
             memory: Own::new(pattern.clone()),
             pattern,
             big_dirty: false,
+            ready: None,
             hint: None,
             reached_device: false,
             unseen: Vec::new(),
@@ -52,6 +55,9 @@ impl Ours {
 
     /// The memory as a call finds it.
     pub fn prepare(&mut self, call: &Call) -> &Own {
+        if self.ready.as_ref() == Some(call) {
+            return &self.memory;
+        }
         let memory = self.memory.bytes_mut();
         memory[..SMALL].copy_from_slice(&self.pattern[..SMALL]);
         if self.big_dirty {
@@ -60,6 +66,7 @@ impl Ours {
         }
         call.place(&mut self.memory);
         self.big_dirty = call.reaches_big(&self.memory);
+        self.ready = Some(call.clone());
         &self.memory
     }
 
@@ -80,24 +87,26 @@ impl Ours {
                     self.reached_device = true;
                     let output = pointer(24);
                     let length = u64::from(ask.out_len());
-                    if replayed && faulted {
+                    let over = lies_over(call.arg, 32, output, length);
+                    if replayed && (faulted || over) {
                         self.unseen.push(output..output.saturating_add(length));
-                        // The length, where the structure could be written in part.
+                        // The length, where the structure could be written in part, or the output is under it.
                         self.unseen.push(field(call.arg, 12));
                     }
-                    let seen = hint.as_ref().and_then(|it| Seen::of_rpc(it, output));
+                    let hint = hint.as_ref().filter(|_| !over);
+                    let seen = hint.and_then(|it| Seen::of_rpc(it, output));
                     let answer = twin.answer_rpc(&ask, seen);
                     settle(ask.answer(answer))
                 }
                 step => settle(step),
             },
-            Node::Memdev => match memdev::call(Mode::Parity, call.number, call.arg, &*memory, twin) {
+            Node::Memdev => match memdev::call(Mode::Parity, call.number, call.arg, &*memory, twin)
+            {
                 Step::Ask(ask) => {
                     self.reached_device = true;
                     let output = pointer(40);
                     let length = u64::from(ask.room());
-                    let over = output < call.arg.saturating_add(48)
-                        && call.arg < output.saturating_add(length);
+                    let over = lies_over(call.arg, 48, output, length);
                     if replayed && (faulted || over) {
                         self.unseen.push(output..output.saturating_add(length));
                     }
@@ -122,6 +131,11 @@ impl Ours {
     }
 }
 
+/// Whether an output lies over the structure.
+const fn lies_over(arg: u64, size: u64, output: u64, length: u64) -> bool {
+    output < arg.saturating_add(size) && arg < output.saturating_add(length)
+}
+
 /// The word at that offset of the argument.
 fn field(arg: u64, at: u64) -> Range<u64> {
     let from = arg.saturating_add(at);
@@ -132,7 +146,9 @@ fn settle<A: core::fmt::Debug>(step: Step<A>) -> Result<fwgate_gate::abi::Reply,
     match step {
         Step::Reply(reply) => Ok(reply),
         Step::Errno(errno) => Err(errno),
-        Step::Need(_) | Step::Ask(_) => panic!("all memory is there and nothing is asked twice: {step:?}"),
+        Step::Need(_) | Step::Ask(_) => {
+            panic!("all memory is there and nothing is asked twice: {step:?}")
+        }
     }
 }
 
@@ -143,6 +159,7 @@ impl System for Ours {
 
     fn ioctl(&mut self, call: &Call) -> Outcome {
         self.prepare(call);
+        self.ready = None;
         let returned = self.run(call);
         let bytes = self.memory.bytes();
         let big = offset(BIG).filter(|_| self.big_dirty);

@@ -111,6 +111,7 @@ pub fn stream_both(of: &str, pair: &mut Pair, seed: u64, count: u64) -> Report {
     let mut report = Report::default();
     let setting = pair.ours.twin.setting.clone();
     let not_made = pair.not_made;
+    println!("# {of}: seed {seed}");
     let mut found = Vec::new();
     for (at, call) in Stream::new(seed, &setting).enumerate() {
         if report.ioctls >= count || found.len() >= ENOUGH {
@@ -148,6 +149,7 @@ pub fn stream_alone(
 ) -> Report {
     let mut report = Report::default();
     let mut memory = Ours::new(setting.clone());
+    println!("# {of}: seed {seed}");
     let mut found = Vec::new();
     for (at, call) in Stream::new(seed, setting).enumerate() {
         if report.ioctls >= count || found.len() >= ENOUGH {
@@ -196,9 +198,9 @@ fn contradicts(call: &Call, outcome: &Outcome, foretold: Expected) -> Option<Str
             (_, Ok(value)) => value == 0,
             (_, Err(errno)) if errno == fault => true,
             // The transport's errnos, and the mock's.
-            (Node::Memdev, Err(errno)) => {
-                [Errno::INVAL, Errno::IO, Errno::TIMEDOUT].iter().any(|it| it.raw_os_error() == errno)
-            }
+            (Node::Memdev, Err(errno)) => [Errno::INVAL, Errno::IO, Errno::TIMEDOUT]
+                .iter()
+                .any(|it| it.raw_os_error() == errno),
             (Node::Fwctl, Err(_)) => false,
         },
     };
@@ -209,7 +211,10 @@ fn contradicts(call: &Call, outcome: &Outcome, foretold: Expected) -> Option<Str
 fn touched(before: &Own, outcome: &Outcome) -> Option<String> {
     let bytes = before.bytes();
     let big = offset(BIG).and_then(|from| bytes.get(from..from + BIG_LENGTH));
-    let parts = [(BASE, &bytes[..SMALL], Some(outcome.small.as_slice())), (BIG, big?, outcome.big.as_deref())];
+    let parts = [
+        (BASE, &bytes[..SMALL], Some(outcome.small.as_slice())),
+        (BIG, big?, outcome.big.as_deref()),
+    ];
     for (base, before, after) in parts {
         let Some(after) = after.filter(|after| *after != before) else { continue };
         if let Some(at) = before.iter().zip(after).position(|(a, b)| a != b) {

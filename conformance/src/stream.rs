@@ -8,7 +8,8 @@
 use crate::build::{self, ARG, INPUT, Info, OUTPUT, Rpc, Send};
 use crate::call::{Call, Node};
 use crate::memory::{
-    BASE, BIG, EDGE_FIXED, FIXED, FIXED_INFO, FIXED_QUERY_0, FIXED_QUERY_25, FIXED_RPC, FIXED_SEND, PAGE, WORK_END,
+    BASE, BIG, EDGE_FIXED, FIXED, FIXED_INFO, FIXED_QUERY_0, FIXED_QUERY_25, FIXED_RPC, FIXED_SEND,
+    PAGE, WORK_END,
 };
 use crate::twin::Setting;
 use fwgate_wire::memdev::{CommandId, IDS, SEND_COMMAND, VARIABLE};
@@ -179,14 +180,16 @@ impl Stream {
         let upper = if self.random.chance(4) { self.random.word() & 0xffff_0000 } else { 0 };
         let mut request = match self.random.below(100) {
             0..22 => {
-                let count = self.random.of(&[0, 7, 8, 47, 48, 49, 56, 96, 104, 480, 4096, u32::MAX]);
+                let count =
+                    self.random.of(&[0, 7, 8, 47, 48, 49, 56, 96, 104, 480, 4096, u32::MAX]);
                 let start = self.random.of(&[0, 0, 0, 0, 0, 1, 1, 2, 7, 8, u16::MAX]);
                 build::supported(count, start)
             }
             22..50 => {
                 let uuid = self.uuid();
                 let offset = self.random.of(&[0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 4095, u16::MAX]);
-                let count = self.random.of(&[0, 1, 2, 3, 4, 4, 4, 4, 4, 5, 8, 20, 4096, 4097, u16::MAX]);
+                let count =
+                    self.random.of(&[0, 1, 2, 3, 4, 4, 4, 4, 4, 5, 8, 20, 4096, 4097, u16::MAX]);
                 let selection = self.random.of(&[0, 0, 0, 0, 1, 2, 3, 255]);
                 build::get(uuid, offset, count, selection)
             }
@@ -199,12 +202,15 @@ impl Stream {
                 };
                 let offset = self.random.of(&[0, 0, 0, 0, 0, 0, 1, 4, u16::MAX]);
                 let version = self.random.of(&[1, 1, 1, 0, 2, 255]);
-                let length = self.random.of(&[0, 1, 2, 3, 4, 4, 4, 4, 4, 4, 5, 16, 4063, 4064, 4065]);
+                let length =
+                    self.random.of(&[0, 1, 2, 3, 4, 4, 4, 4, 4, 4, 5, 16, 4063, 4064, 4065]);
                 let data = self.random.bytes(length);
                 build::set(uuid, flags, offset, version, &data)
             }
             84..94 => {
-                let opcode = self.random.of(&[0, 1, 0x0400, 0x0401, 0x0503, 0x04ff, 0x4000, 0x4300, 0xc000, 0xffff]);
+                let opcode = self
+                    .random
+                    .of(&[0, 1, 0x0400, 0x0401, 0x0503, 0x04ff, 0x4000, 0x4300, 0xc000, 0xffff]);
                 let length = self.random.of(&[0, 1, 8, 16, 32]);
                 build::request(opcode, &self.random.bytes(length))
             }
@@ -231,7 +237,8 @@ impl Stream {
                 request[at] = self.random.next() as u8;
             }
             if self.random.chance(6) {
-                let op_size = u32::from_ne_bytes([request[8], request[9], request[10], request[11]]);
+                let op_size =
+                    u32::from_ne_bytes([request[8], request[9], request[10], request[11]]);
                 let odd = match self.random.below(4) {
                     0 => op_size.wrapping_sub(1),
                     1 => op_size + 1,
@@ -282,7 +289,8 @@ impl Stream {
             _ => self.random.of(&[4, 5, u32::MAX]),
         };
         let mut rpc = Rpc::new(scope, request);
-        let room = [0, 1, 7, 8, 9, 11, 12, 13, 16, 20, 24, 28, 64, 72, 80, 4096, 4096, 4096, 4096, 8192];
+        let room =
+            [0, 1, 7, 8, 9, 11, 12, 13, 16, 20, 24, 28, 64, 72, 80, 4096, 4096, 4096, 4096, 8192];
         rpc.out_len = self.random.of(&room);
         match self.random.below(200) {
             0 => rpc.in_len = Some(2 << 20),
@@ -347,12 +355,21 @@ impl Stream {
             14 if send.id != 2 => send.opcode = 1 << self.random.below(16),
             15..20 => {
                 let right = send.payload.len() as u32;
-                let sizes = [0, right.wrapping_sub(1), right + 1, right + 8, size, size + 1, u32::MAX];
+                let sizes =
+                    [0, right.wrapping_sub(1), right + 1, right + 8, size, size + 1, u32::MAX];
                 send.in_size = Some(self.random.of(&sizes));
             }
             20..24 => {
                 let right = send.out_size;
-                let sizes = [0, right.wrapping_sub(1), right.wrapping_add(1), size, size + 1, 1 << 31, u32::MAX];
+                let sizes = [
+                    0,
+                    right.wrapping_sub(1),
+                    right.wrapping_add(1),
+                    size,
+                    size + 1,
+                    1 << 31,
+                    u32::MAX,
+                ];
                 send.out_size = self.random.of(&sizes);
             }
             _ => {}
@@ -387,11 +404,12 @@ impl Stream {
 
     fn raw(&mut self) -> Send {
         const HARMLESS: [u16; 12] = [
-            0x0000, 0x0001, 0x0005, 0x0200, 0x0300, 0x0400, 0x4000, 0x4100, 0x4200, 0x4202, 0xc000, 0xffff,
+            0x0000, 0x0001, 0x0005, 0x0200, 0x0300, 0x0400, 0x4000, 0x4100, 0x4200, 0x4202, 0xc000,
+            0xffff,
         ];
         const REFUSED: [u16; 18] = [
-            0x0202, 0x4101, 0x4103, 0x4204, 0x4300, 0x4301, 0x4302, 0x4303, 0x4304, 0x4305, 0x4400, 0x4401, 0x4402,
-            0x4500, 0x4600, 0x0500, 0x0501, 0x0502,
+            0x0202, 0x4101, 0x4103, 0x4204, 0x4300, 0x4301, 0x4302, 0x4303, 0x4304, 0x4305, 0x4400,
+            0x4401, 0x4402, 0x4500, 0x4600, 0x0500, 0x0501, 0x0502,
         ];
         let opcode = match self.random.below(20) {
             0..11 => self.random.of(&HARMLESS),
@@ -404,7 +422,10 @@ impl Stream {
             _ => self.random.of(&REFUSED),
         };
         let length = match self.random.below(4) {
-            0 | 1 => IDS.iter().find(|row| row.opcode.is_some_and(|it| it.0 == opcode)).map_or(0, |row| row.size_in),
+            0 | 1 => IDS
+                .iter()
+                .find(|row| row.opcode.is_some_and(|it| it.0 == opcode))
+                .map_or(0, |row| row.size_in),
             2 => 0,
             _ => self.random.of(&[1, 8, 10, 16, 24, 64]),
         };

@@ -106,11 +106,21 @@ impl Theirs {
         let fwctl = node("/dev/fwctl", &names.fwctl)?;
         let memdev = node("/dev/cxl", &names.memdev)?;
         let pattern = pattern();
-        let arena = Arena::map(&pattern).map_err(|error| format!("cannot map the arena: {error}"))?;
+        let arena =
+            Arena::map(&pattern).map_err(|error| format!("cannot map the arena: {error}"))?;
         let image = Own::new(pattern.clone());
         let marks = marks()?;
-        let mut theirs =
-            Self { arena, image, pattern, big_dirty: false, fwctl, memdev, names, marks, mock: false };
+        let mut theirs = Self {
+            arena,
+            image,
+            pattern,
+            big_dirty: false,
+            fwctl,
+            memdev,
+            names,
+            marks,
+            mock: false,
+        };
         theirs.mock = theirs.host()?.is_some_and(|name| name.starts_with("cxl_"));
         Ok(theirs)
     }
@@ -122,7 +132,8 @@ impl Theirs {
             (None, Some(name)) => Path::new("/sys/class/fwctl").join(name).join("device"),
             (None, None) => return Ok(None),
         };
-        let real = fs::canonicalize(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let real =
+            fs::canonicalize(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         Ok(Some(real))
     }
 
@@ -334,7 +345,11 @@ impl System for Theirs {
 
     fn ioctl(&mut self, call: &Call) -> Outcome {
         let big = self.fill(call);
-        assert_eq!(self.guard().refuses(call, &self.image), None, "an ioctl that is not made: {call:?}");
+        assert_eq!(
+            self.guard().refuses(call, &self.image),
+            None,
+            "an ioctl that is not made: {call:?}"
+        );
         let node = match call.node {
             Node::Fwctl => &self.fwctl,
             Node::Memdev => &self.memdev,

@@ -19,8 +19,16 @@ fn unsafe_(call: &Call, memory: &Own) -> bool {
 fn every_kind() -> Setting {
     let mut setting = Setting::cxl_test();
     let own = CxlFeatures::kernels_own();
-    let effects: [(u32, u16); 8] =
-        [(1, 0x0002), (0, 0x0002), (1, 0x1002), (1, 0x0042), (1, 0x0200), (1, 0x0220), (1, 0x0400), (1, 0x0801)];
+    let effects: [(u32, u16); 8] = [
+        (1, 0x0002),
+        (0, 0x0002),
+        (1, 0x1002),
+        (1, 0x0042),
+        (1, 0x0200),
+        (1, 0x0220),
+        (1, 0x0400),
+        (1, 0x0801),
+    ];
     let fwctl = setting.fwctl.as_mut().unwrap();
     for (number, (flags, effects)) in (1u8..).zip(effects) {
         let mut entry = FeatureEntry::new_zeroed();
@@ -92,16 +100,60 @@ fn a_hundred_thousand_ioctls_end_as_the_tables_say_and_ten_thousand_more_in_each
     }
     println!("{:?}", total.rows);
     for row in [
-        "number", "size unreadable", "size too small", "tail set", "tail unreadable", "structure unreadable", "flags",
-        "length", "scope", "capability", "input unreadable", "no header", "payload beyond input", "opcode",
-        "payload not 8", "start too large", "payload not 21", "no count", "no header's room", "no data's room", "log",
-        "no uuid", "not listed", "not changeable", "reserved effect", "background effect", "no effect",
-        "immediate below 3", "reset below 2", "no data", "the kernel's own", "no room", "id", "input above payload",
-        "raw reserved", "raw output above payload", "raw not built", "lockdown", "raw not allowed", "reserved",
-        "in or out reserved", "not enabled", "exclusive", "input size", "output size", "payload unreadable",
-        "payload not allowed", "the kernel answers", "the device answers",
+        "number",
+        "size unreadable",
+        "size too small",
+        "tail set",
+        "tail unreadable",
+        "structure unreadable",
+        "flags",
+        "length",
+        "scope",
+        "capability",
+        "input unreadable",
+        "no header",
+        "payload beyond input",
+        "opcode",
+        "payload not 8",
+        "start too large",
+        "payload not 21",
+        "no count",
+        "no header's room",
+        "no data's room",
+        "log",
+        "no uuid",
+        "not listed",
+        "not changeable",
+        "reserved effect",
+        "background effect",
+        "no effect",
+        "immediate below 3",
+        "reset below 2",
+        "no data",
+        "the kernel's own",
+        "no room",
+        "id",
+        "input above payload",
+        "raw reserved",
+        "raw output above payload",
+        "raw not built",
+        "lockdown",
+        "raw not allowed",
+        "reserved",
+        "in or out reserved",
+        "not enabled",
+        "exclusive",
+        "input size",
+        "output size",
+        "payload unreadable",
+        "payload not allowed",
+        "the kernel answers",
+        "the device answers",
     ] {
-        assert!(total.rows.get(row).is_some_and(|count| *count >= 10), "row `{row}` decided nothing");
+        assert!(
+            total.rows.get(row).is_some_and(|count| *count >= 10),
+            "row `{row}` decided nothing"
+        );
     }
 }
 
@@ -118,7 +170,14 @@ fn a_reading_that_is_wrong_is_found() {
 #[test]
 fn the_mark_is_left_by_scopes_2_and_3_alone_and_before_anything_is_known_of_the_command() {
     use fwgate_conformance::build::{Rpc, request};
-    for (scope, rawio, marked) in [(0, true, false), (1, true, false), (2, false, true), (3, false, false), (3, true, true), (4, true, false)] {
+    for (scope, rawio, marked) in [
+        (0, true, false),
+        (1, true, false),
+        (2, false, true),
+        (3, false, false),
+        (3, true, true),
+        (4, true, false),
+    ] {
         let mut setting = Setting::cxl_test();
         setting.rawio = rawio;
         let mut ours = Ours::new(setting);

@@ -66,7 +66,9 @@ fn main() -> ExitCode {
         "theirs" => theirs(&options),
         "both" => both(&options),
         other => {
-            eprintln!("fwgate-conformance: FWGATE_UNDER_TEST is `{other}`, not `theirs`, `ours` or `both`\n{USAGE}");
+            eprintln!(
+                "fwgate-conformance: FWGATE_UNDER_TEST is `{other}`, not `theirs`, `ours` or `both`\n{USAGE}"
+            );
             return ExitCode::from(2);
         }
     };
@@ -112,7 +114,14 @@ fn ours(options: &Options) -> Result<Report, String> {
     // A stream starts from marks that the cases left.
     setting.marks = system.twin.marks;
     let safe = |call: &fwgate_conformance::call::Call, memory: &_| !call.is_safe(memory);
-    report.add(&run::stream_alone(&of, &mut system, &safe, &setting, seed(options)?, options.count));
+    report.add(&run::stream_alone(
+        &of,
+        &mut system,
+        &safe,
+        &setting,
+        seed(options)?,
+        options.count,
+    ));
     Ok(report)
 }
 
@@ -126,8 +135,16 @@ fn theirs(options: &Options) -> Result<Report, String> {
     }
     let mut report = run::cases_alone(&of, &mut theirs, &setting);
     let guard = theirs.guard();
-    let refuses = |call: &fwgate_conformance::call::Call, memory: &_| guard.refuses(call, memory).is_some();
-    report.add(&run::stream_alone(&of, &mut theirs, &refuses, &setting, seed(options)?, options.count));
+    let refuses =
+        |call: &fwgate_conformance::call::Call, memory: &_| guard.refuses(call, memory).is_some();
+    report.add(&run::stream_alone(
+        &of,
+        &mut theirs,
+        &refuses,
+        &setting,
+        seed(options)?,
+        options.count,
+    ));
     Ok(report)
 }
 
@@ -145,8 +162,10 @@ fn every_device(options: &Options) -> ExitCode {
     let mut devices: Vec<Names> = Vec::new();
     let mut memdevs = names_in("/dev/cxl");
     for fwctl in names_in("/dev/fwctl") {
-        let parent = std::fs::canonicalize(Path::new("/sys/class/fwctl").join(&fwctl).join("device"));
-        let memdev = parent.ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        let parent =
+            std::fs::canonicalize(Path::new("/sys/class/fwctl").join(&fwctl).join("device"));
+        let memdev =
+            parent.ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         memdevs.retain(|name| Some(name) != memdev.as_ref());
         devices.push(Names { fwctl: Some(fwctl), memdev, ..options.names.clone() });
     }

@@ -156,7 +156,9 @@ impl Twin {
         let Message::Cxl { payload, .. } = ask.message() else { return fwctl::Answer::Lost };
         if self.setting.below == Below::Replayed {
             return match (seen, ask.kind()) {
-                (Some(seen), fwctl::Kind::Get { count }) if seen.return_code == 0 && seen.size < count => {
+                (Some(seen), fwctl::Kind::Get { count })
+                    if seen.return_code == 0 && seen.size < count =>
+                {
                     fwctl::Answer::Short { payload: seen.bytes }
                 }
                 (Some(seen), _) => {
@@ -191,7 +193,9 @@ impl Twin {
         }
         let mut command = MailboxCommand::new(*opcode, payload.clone(), ask.room() as usize);
         match self.mock.send(&mut command) {
-            Ok(()) => memdev::Answer::Done { return_code: command.return_code, payload: command.out },
+            Ok(()) => {
+                memdev::Answer::Done { return_code: command.return_code, payload: command.out }
+            }
             Err(errno) => memdev::Answer::Errno(errno),
         }
     }

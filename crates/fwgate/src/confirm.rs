@@ -42,12 +42,20 @@ pub(crate) fn confirm(
     check(name, line.trim(), option)
 }
 
-/// The device as a person tells it from another: name, model or ids, serial number.
+/// The device as a person tells it from another: name, ids, firmware, serial number and place.
 fn describe(opened: &Opened) -> String {
-    let (record, facts) = (opened.record(), opened.facts());
-    let serial = facts.serial().map_or(String::new(), |serial| format!(", serial {serial:#x}"));
+    let record = opened.record();
     let firmware = shown(&record.firmware);
-    format!("{} ({} {}, firmware {firmware}{serial})", record.name, record.protocol, record.pci)
+    let mut text =
+        format!("{} ({} {}, firmware {firmware}", record.name, record.protocol, record.pci);
+    if let Some(serial) = &record.serial {
+        text.push_str(&format!(", serial {}", shown(serial)));
+    }
+    if let Some(address) = &record.address {
+        text.push_str(&format!(", at {}", shown(address)));
+    }
+    text.push(')');
+    text
 }
 
 fn check(name: &str, given: &str, option: &'static str) -> Result<(), CliError> {

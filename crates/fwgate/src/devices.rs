@@ -217,10 +217,15 @@ impl Session {
 
     /// A device of the session with its facts, which are read on record.
     pub(crate) fn opened(&self, name: &str) -> Result<Opened, CliError> {
+        self.opened_within(name, self.left())
+    }
+
+    /// The same within a time of its own.
+    pub(crate) fn opened_within(&self, name: &str, time: Duration) -> Result<Opened, CliError> {
         let device = self.device(name)?;
         let opened = self
             .gate
-            .open_within(device, self.left())
+            .open_within(device, time)
             .map_err(|error| CliError::from(error).device(name))?;
         if let Some(alert) = opened.alert() {
             // For people; a program finds it in the journal.

@@ -137,6 +137,8 @@ pub(crate) struct Job {
     caller: Arc<Caller>,
     began: Instant,
     timeout: Option<Duration>,
+    /// How long it may take in all where the user names no time.
+    patience: Duration,
     dry_run: bool,
     steps: Vec<Step>,
     progress: Progress,
@@ -156,9 +158,19 @@ impl Job {
         let opened = session.opened(name)?;
         let caller = Arc::new(session.caller());
         let progress = Progress::new(ui.shows_progress());
-        let (dry_run, steps) = (false, Vec::new());
-        let name = name.to_owned();
-        Ok(Self { session, name, unit, opened, caller, began, timeout, dry_run, steps, progress })
+        Ok(Self {
+            session,
+            name: name.to_owned(),
+            unit,
+            opened,
+            caller,
+            began,
+            timeout,
+            patience: DEADLINE,
+            dry_run: false,
+            steps: Vec::new(),
+            progress,
+        })
     }
 
     /// The same, where changes may be judged only.
@@ -175,6 +187,11 @@ impl Job {
     /// The device with its facts.
     pub(crate) const fn opened(&self) -> &Opened {
         &self.opened
+    }
+
+    /// Many commands are to come, which take their time together.
+    pub(crate) const fn take_long(&mut self) {
+        self.patience = LONG;
     }
 
     /// Whether changes are judged only.
@@ -213,7 +230,8 @@ impl Job {
 
     /// Reads the device's facts again, after a command that voids them.
     pub(crate) fn look_again(&mut self) -> Result<(), CliError> {
-        self.opened = self.session.opened(&self.name)?;
+        // With a time of its own: that of the session may be over by now.
+        self.opened = self.session.opened_within(&self.name, DEADLINE)?;
         Ok(())
     }
 
@@ -224,7 +242,7 @@ impl Job {
 
     /// Sends a command that changes nothing, and answers its reply.
     pub(crate) fn ask(&mut self, message: &Message) -> Result<Zeroizing<Vec<u8>>, Stop> {
-        Ok(self.carry(message, DEADLINE)?.reply)
+        Ok(self.carry(message, self.patience)?.reply)
     }
 
     /// The same, in words.
@@ -261,7 +279,7 @@ impl Job {
 
     /// What is left of the time that a look may take.
     pub(crate) fn time_left(&self) -> Duration {
-        self.left(DEADLINE)
+        self.left(self.patience)
     }
 
     /// Forgets the commands so far: a verb that never ends would keep them all.
@@ -274,7 +292,7 @@ impl Job {
         if self.dry_run {
             return self.foresee(message).map(|()| None);
         }
-        self.altering(message, DEADLINE).map(Some)
+        self.altering(message, self.patience).map(Some)
     }
 
     fn altering(&mut self, message: &Message, all: Duration) -> Result<Done, Stop> {

@@ -74,8 +74,8 @@ pub(crate) fn set_feature(uuid: Uuid, version: u8, saved: bool, value: &[u8]) ->
 }
 
 /// Set Feature of the patrol scrub: hours a cycle, bit 0 on.
-pub(crate) fn set_scrub(version: u8, hours: u8, on: bool) -> Message {
-    set_feature(feature_uuid::PATROL_SCRUB, version, false, &[hours, u8::from(on)])
+pub(crate) fn set_scrub(version: u8, saved: bool, hours: u8, on: bool) -> Message {
+    set_feature(feature_uuid::PATROL_SCRUB, version, saved, &[hours, u8::from(on)])
 }
 
 /// Set Partition Info, 4101h: at the next reset, never at once. Ten bytes, as the kernel's table has.
@@ -160,7 +160,7 @@ mod tests {
             (activate_firmware(2, true), 2),
             (log(feature_uuid::CXL_TEST, 0, 4), 24),
             (feature(feature_uuid::CXL_TEST, 0, 4, 0), 21),
-            (set_scrub(1, 12, true), 34),
+            (set_scrub(1, false, 12, true), 34),
             (set_partition(1), 10),
             (labels(0, 16), 8),
             (set_labels(0, &[1, 2]), 10),

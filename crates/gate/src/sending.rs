@@ -412,7 +412,7 @@ fn unchanged<R: Route>(opened: &Opened, permit: &Permit<R>) -> Result<(), Submit
     if opened.device.path(route.as_judged(), message, caller) == Ok(permit.path()) {
         return Ok(());
     }
-    changed("the path that was judged is no longer the one that would be taken, or lets others in")
+    changed("the path that was judged is no longer the one, or whom it lets in has changed")
 }
 
 /// Records an outcome. A journal that fails now cannot undo what was sent; the decision stays,

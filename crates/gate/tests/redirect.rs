@@ -30,7 +30,7 @@ fn told(named_action: bool) -> (&'static str, Option<&'static str>, String) {
     around.driven = Known::Yes;
     around.drivers = Subsystems::CXL;
     around.interfaces = Some(vec!["cxl-poison-debugfs"]);
-    device.path.admits_caller = false;
+    device.path.lock().unwrap().admits_caller = false;
     let journal = Arc::new(Journal::in_memory());
     let gate = Gate::new(journal, Arc::new(NoNames { named_action }), Arc::new(NoKernel));
     let opened = gate.open(Arc::new(device)).unwrap();

@@ -2,7 +2,8 @@
 //! This process as a caller, for the gate in process on a real machine: what it may do, not what it
 //! is called.
 //!
-//! procfs is not trusted to be there, nor to be procfs.
+//! procfs is not trusted to be there, nor to be procfs: on the machine itself the kernel is asked by
+//! a system call too, and the namespace has to be a file of the kernel's own file system for them.
 //!
 //! *Invariants*: a capability counts only when the process holds it effectively and its user
 //! namespace is the initial one. What cannot be read counts as not held.
@@ -13,16 +14,22 @@
 //! `fs/proc/array.c @ v7.3`; CAP_SYS_RAWIO 17 and CAP_SYS_ADMIN 21 in
 //! `include/uapi/linux/capability.h @ v7.3`.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use fwgate_gate::Caller;
 use fwgate_policy::Capabilities;
+use rustix::thread::CapabilitySet;
 
 use crate::discover::Roots;
 use crate::discover::sysfs::Tree;
 
 /// The inode of the initial user namespace.
+const USER_NS_INIT_INO: u64 = 0xEFFF_FFFD;
+/// The same as the link says it.
 const USER_NS_INIT: &str = "user:[4026531837]";
+/// The file system of namespaces. `include/uapi/linux/magic.h @ v7.3`.
+const NSFS: rustix::fs::FsWord = 0x6E73_6673;
 /// The most that is read of a status file, in bytes.
 const LIMIT: usize = 64 << 10;
 /// Bit of CAP_SYS_RAWIO.
@@ -34,7 +41,29 @@ const SYS_ADMIN: u32 = 21;
 #[must_use]
 pub fn this_process(roots: &Roots) -> Caller {
     let folder = roots.proc().join("self");
-    Caller { capabilities: capabilities(&folder), ..Caller::this_process() }
+    let mut held = capabilities(&folder);
+    if *roots == Roots::here() {
+        // What stands in /proc can be anyone's who has a mount namespace.
+        let asked = asked(&folder.join("ns/user")).unwrap_or_default();
+        held.sys_admin &= asked.sys_admin;
+        held.sys_rawio &= asked.sys_rawio;
+    }
+    Caller { capabilities: held, ..Caller::this_process() }
+}
+
+/// The capabilities of this thread by the kernel's own word, if this is the file of its namespace and
+/// that the initial one.
+fn asked(namespace: &Path) -> Option<Capabilities> {
+    let file = std::fs::File::open(namespace).ok()?;
+    let kind = rustix::fs::fstatfs(&file).ok()?.f_type;
+    if kind != NSFS || file.metadata().ok()?.ino() != USER_NS_INIT_INO {
+        return None;
+    }
+    let effective = rustix::thread::capabilities(None).ok()?.effective;
+    Some(Capabilities {
+        sys_admin: effective.contains(CapabilitySet::SYS_ADMIN),
+        sys_rawio: effective.contains(CapabilitySet::SYS_RAWIO),
+    })
 }
 
 /// The capabilities that count of the process whose folder in procfs this is.
@@ -110,6 +139,27 @@ mod tests {
         ] {
             assert_eq!(read(USER_NS_INIT, status), Capabilities::default(), "{status:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_only_looks_like_the_initial_namespace_gives_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("user");
+        symlink(USER_NS_INIT, &place).unwrap();
+        assert_eq!(asked(&place), None, "a link that leads nowhere");
+        std::fs::remove_file(&place).unwrap();
+        std::fs::write(&place, USER_NS_INIT).unwrap();
+        assert_eq!(asked(&place), None, "a file of another file system");
+        // A namespace, and not one of users.
+        assert_eq!(asked(Path::new("/proc/self/ns/mnt")), None);
+    }
+
+    #[test]
+    fn on_the_machine_itself_no_more_counts_than_the_kernel_says() {
+        let counts = this_process(&Roots::here()).capabilities;
+        let held = rustix::thread::capabilities(None).unwrap().effective;
+        assert!(!counts.sys_admin || held.contains(CapabilitySet::SYS_ADMIN));
+        assert!(!counts.sys_rawio || held.contains(CapabilitySet::SYS_RAWIO));
     }
 
     #[test]

@@ -40,6 +40,7 @@ const PROGRAMS: &[Program] = &[
     binary("fwgate-proof", "fwgate-proof", ""),
     // Last of those with its name: cargo leaves it where the other was.
     binary("fwgate-raw", "fwgate", "raw-commands"),
+    binary("fwgate-proof-raw", "fwgate-proof", "raw-commands"),
     // What the tests of discovery say of a machine with devices.
     Program { name: "test-discover", kind: "test", target: "discover", features: "" },
 ];

@@ -133,6 +133,142 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ..FAST
     },
     Scenario {
+        name: "conformance-cxl-test",
+        about: "100 000 ioctls on cxl_test end as fwgate's reading of the kernel says",
+        modules: Modules::Test,
+        limit: 420,
+        run: &["conformance.sh", "100000", "10000"],
+        ..FAST
+    },
+    Scenario {
+        name: "conformance-qemu",
+        about: "the same on QEMU's memory devices",
+        run: &["conformance.sh", "15000", "5000"],
+        ..FAST
+    },
+    Scenario {
+        name: "conformance-noexcl",
+        about: "the same with a fwctl on QEMU's devices",
+        modules: Modules::Noexcl,
+        run: &["conformance.sh", "15000", "5000", "--nothing-exclusive"],
+        ..FAST
+    },
+    Scenario {
+        name: "conformance-raw0",
+        about: "the same on drivers without RAW commands",
+        modules: Modules::Raw0,
+        run: &["conformance.sh", "5000", "2000"],
+        ..FAST
+    },
+    Scenario {
+        name: "conformance-lockdown",
+        about: "the same under lockdown",
+        append: "lab.lockdown=integrity",
+        run: &["conformance.sh", "5000", "2000"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof",
+        about: "discovery, facts, typed ids, NVMe, doctor and bad input on QEMU's devices",
+        run: &[
+            "fwgate-proof",
+            "discovery",
+            "facts",
+            "memdev",
+            "nvme",
+            "raw",
+            "lockdown",
+            "doctor",
+            "bad-input",
+        ],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-cli",
+        about: "the command line on QEMU's devices",
+        run: &["fwgate-proof", "cli"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-interfaces",
+        about: "the kernel's own interfaces to QEMU's devices, by the gate",
+        run: &["fwgate-proof", "interfaces"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-removal",
+        about: "devices taken away under load, and others under their names",
+        run: &["fwgate-proof", "removal"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-noexcl",
+        about: "the standard Features by fwctl, where the kernel keeps none of them",
+        modules: Modules::Noexcl,
+        run: &["fwgate-proof", "facts", "features-standard"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-cxl-test",
+        about: "Features and the kernel's own interfaces on cxl_test",
+        modules: Modules::Test,
+        run: &["fwgate-proof", "features", "lockdown", "interfaces-mock", "cli-mock"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-rights",
+        about: "five identities, two modes of the nodes: what the gate says and what the kernel says",
+        modules: Modules::Test,
+        run: &["fwgate-proof", "rights"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-integrity",
+        about: "lockdown at integrity: fwctl goes, RAW does not",
+        modules: Modules::Test,
+        append: "lab.lockdown=integrity",
+        run: &["fwgate-proof-raw", "raw", "lockdown"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-confidentiality",
+        about: "lockdown at confidentiality: dumps are not shown either",
+        modules: Modules::Test,
+        append: "lab.lockdown=confidentiality",
+        run: &["fwgate-proof-raw", "raw", "lockdown"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-raw",
+        about: "RAW, built into kernel and program",
+        run: &["fwgate-proof-raw", "raw", "lockdown", "doctor"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-raw0",
+        about: "RAW, built into the program and not into the kernel",
+        modules: Modules::Raw0,
+        run: &["fwgate-proof-raw", "raw", "memdev"],
+        ..FAST
+    },
+    Scenario {
+        name: "proof-stock",
+        about: "Debian's kernel: what goes there, and doctor on what does not",
+        kernel: Kernel::Stock,
+        run: &[
+            "fwgate-proof",
+            "discovery",
+            "facts",
+            "memdev",
+            "nvme",
+            "raw",
+            "lockdown",
+            "doctor",
+            "doctor-stock",
+        ],
+        ..FAST
+    },
+    Scenario {
         name: "system",
         about: "Debian with systemd is up, and its tools see the drive and the memory devices",
         run: &["system.sh"],

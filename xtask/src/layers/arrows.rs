@@ -16,8 +16,12 @@ const LAYERS: &[(&str, u8)] = &[
     ("fwgate-service", 4),
     ("fwgate", 5),
 ];
-/// Packages that no crate may use and that may use any.
+/// Packages above all crates: they may use any, and no crate may use them.
 const AROUND: &[&str] = &["xtask", "fwgate-conformance", "fwgate-fuzz-targets"];
+
+/// The one of them that nothing at all may use, in whichever workspace: it makes wrong system calls on
+/// purpose.
+const APART: &str = "fwgate-conformance";
 
 /// Checks every arrow between our own packages and answers how many there are.
 pub(super) fn check(packages: &[Package], found: &mut Vec<String>) -> usize {
@@ -56,4 +60,24 @@ pub(super) fn check(packages: &[Package], found: &mut Vec<String>) -> usize {
         }
     }
     arrows
+}
+
+/// Checks that no manifest names the package that nothing may use.
+pub(super) fn apart(name: &str, manifest: &toml::Table, found: &mut Vec<String>) {
+    let own = manifest.get("package").and_then(|package| package.get("name"));
+    if own.and_then(toml::Value::as_str) != Some(APART) && depends(manifest, false) {
+        found.push(format!("{name}: uses `{APART}`, which nothing may use"));
+    }
+}
+
+/// Whether a table of dependencies, in whatever it stands, names it.
+fn depends(table: &toml::Table, within: bool) -> bool {
+    table.iter().any(|(key, value)| {
+        if within {
+            let package = value.get("package").and_then(toml::Value::as_str);
+            return package.unwrap_or(key) == APART;
+        }
+        let below = value.as_table();
+        below.is_some_and(|below| depends(below, key.ends_with("dependencies")))
+    })
 }

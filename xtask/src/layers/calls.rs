@@ -20,7 +20,7 @@ use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 
 use super::functions::{Body, Crate, Function, Of, is_record};
-use super::names::{Entity, Kind, segments};
+use super::names::{Entity, Kind, brought, segments};
 
 /// Methods of other crates' types that give out what they were called on, or what is in it.
 const SAME: &[&str] = &[
@@ -64,7 +64,7 @@ fn calls_of(of: &Crate<'_>, function: &Function<'_>) -> Calls {
 }
 
 /// Names that a body gives: variables, and what its own `use` brings in.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Bound {
     variables: BTreeSet<String>,
     uses: Vec<syn::ItemUse>,
@@ -205,9 +205,7 @@ impl Seen<'_, '_> {
     fn resolved(&mut self, path: &[String], arguments: Option<usize>) {
         let mut found = vec![self.of.names.resolve(self.function.module, path)];
         for within in &self.bound.uses {
-            let mut paths = Vec::new();
-            brought(&within.tree, Vec::new(), &mut paths);
-            for (name, mut before) in paths {
+            for (name, mut before) in brought(within) {
                 if name.as_ref().is_none_or(|name| *name == path[0]) {
                     let rest = if name.is_some() { &path[1..] } else { path };
                     before.extend_from_slice(rest);
@@ -262,6 +260,9 @@ impl Seen<'_, '_> {
             });
             if !own.is_empty() {
                 self.calls.functions.extend(own);
+                // A trait of the crate, implemented for `Arc<Type>`, comes before `Type`'s own.
+                let wrapped = self.matching(|function| fits(function) && function.of == Of::Any);
+                self.calls.functions.extend(wrapped);
                 return;
             }
             self.calls.methods.insert((name.to_owned(), arity));
@@ -423,34 +424,5 @@ fn plain(expr: &syn::Expr) -> &syn::Expr {
         syn::Expr::Paren(it) => plain(&it.expr),
         syn::Expr::Group(it) => plain(&it.expr),
         other => other,
-    }
-}
-
-/// Each name that a `use` within a function brings in, with its path; no name for a `*`.
-fn brought(
-    tree: &syn::UseTree,
-    mut path: Vec<String>,
-    into: &mut Vec<(Option<String>, Vec<String>)>,
-) {
-    match tree {
-        syn::UseTree::Path(it) => {
-            path.push(it.ident.to_string());
-            brought(&it.tree, path, into);
-        }
-        syn::UseTree::Name(it) if it.ident == "self" => into.push((path.last().cloned(), path)),
-        syn::UseTree::Name(it) => {
-            path.push(it.ident.to_string());
-            into.push((Some(it.ident.to_string()), path));
-        }
-        syn::UseTree::Rename(it) => {
-            if it.ident != "self" {
-                path.push(it.ident.to_string());
-            }
-            into.push((Some(it.rename.to_string()), path));
-        }
-        syn::UseTree::Glob(_) => into.push((None, path)),
-        syn::UseTree::Group(it) => {
-            it.items.iter().for_each(|tree| brought(tree, path.clone(), into));
-        }
     }
 }

@@ -18,7 +18,6 @@ use super::names::{Entity, Kind, Named, Names, module_of};
 const RECORDS: &[&str] = &["Recorded", "Delivery"];
 
 /// One function.
-#[derive(Debug)]
 pub(super) struct Function<'s> {
     pub(super) file: &'s str,
     pub(super) line: usize,
@@ -64,7 +63,7 @@ pub(super) struct Implemented {
 }
 
 /// What is looked at for calls.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Body<'s> {
     None,
     Block(&'s syn::Block),
@@ -74,7 +73,6 @@ pub(super) enum Body<'s> {
 }
 
 /// One crate.
-#[derive(Debug)]
 pub(super) struct Crate<'s> {
     pub(super) names: Names<'s>,
     pub(super) functions: Vec<Function<'s>>,
@@ -155,8 +153,8 @@ impl<'s> Reader<'s> {
                     let fields = fields.filter_map(|it| Some((it.ident.as_ref()?.to_string(), &it.ty)));
                     let fields = fields.collect();
                     let public = is_public(&it.vis);
-                    let named = Named { module, public, kind: Kind::Type, fields };
-                    self.names.add(&it.ident.to_string(), named);
+                    let name = it.ident.to_string();
+                    self.names.add(Named { name, module, public, kind: Kind::Type, fields });
                 }
                 syn::Item::Enum(it) if !is_test(&it.attrs) => {
                     self.named(module, &it.ident, &it.vis, Kind::Type);
@@ -182,8 +180,8 @@ impl<'s> Reader<'s> {
     }
 
     fn named(&mut self, module: usize, ident: &syn::Ident, vis: &syn::Visibility, kind: Kind<'s>) {
-        let named = Named { module, public: is_public(vis), kind, fields: Default::default() };
-        self.names.add(&ident.to_string(), named);
+        let (name, public) = (ident.to_string(), is_public(vis));
+        self.names.add(Named { name, module, public, kind, fields: Default::default() });
     }
 
     fn value(
@@ -264,7 +262,13 @@ impl<'s> Reader<'s> {
         body: Body<'s>,
     ) -> Function<'s> {
         let parameters = signature.inputs.iter().filter_map(|input| match input {
-            syn::FnArg::Typed(it) => Some((text(&it.pat), &*it.ty)),
+            syn::FnArg::Typed(it) => {
+                let name = match &*it.pat {
+                    syn::Pat::Ident(name) => name.ident.to_string(),
+                    other => text(other),
+                };
+                Some((name, &*it.ty))
+            }
             syn::FnArg::Receiver(_) => None,
         });
         let parameters: Vec<_> = parameters.collect();

@@ -78,8 +78,8 @@ const PRELUDE_SMALL: &[&str] = &[
 ];
 
 /// A type or a trait.
-#[derive(Debug)]
 pub(super) struct Named<'s> {
+    pub(super) name: String,
     pub(super) module: usize,
     pub(super) public: bool,
     pub(super) kind: Kind<'s>,
@@ -88,7 +88,7 @@ pub(super) struct Named<'s> {
 }
 
 /// What kind of thing a name with functions of its own is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) enum Kind<'s> {
     /// `struct`, `enum` or `union`.
     Type,
@@ -139,7 +139,7 @@ struct Walk {
 }
 
 /// The names of one crate.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Names<'s> {
     modules: Vec<Module>,
     pub(super) named: Vec<Named<'s>>,
@@ -168,44 +168,19 @@ impl<'s> Names<'s> {
     }
 
     /// A type or a trait that a module declares.
-    pub(super) fn add(&mut self, name: &str, named: Named<'s>) {
-        let module = named.module;
+    pub(super) fn add(&mut self, named: Named<'s>) {
+        let entity = Entity::Named(self.named.len());
+        self.declare(named.module, &named.name, entity);
         self.named.push(named);
-        self.declare(module, name, Entity::Named(self.named.len() - 1));
     }
 
     /// Notes a `use`.
     pub(super) fn bring(&mut self, module: usize, item: &syn::ItemUse) {
-        let before = if item.leading_colon.is_some() { vec![String::new()] } else { Vec::new() };
-        self.bring_tree(module, &item.tree, before);
-    }
-
-    fn bring_tree(&mut self, module: usize, tree: &syn::UseTree, mut path: Vec<String>) {
-        match tree {
-            syn::UseTree::Path(it) => {
-                path.push(it.ident.to_string());
-                self.bring_tree(module, &it.tree, path);
-            }
-            syn::UseTree::Name(it) if it.ident == "self" => {
-                if let Some(name) = path.last().cloned() {
-                    self.modules[module].brought.push((name, path));
-                }
-            }
-            syn::UseTree::Name(it) => {
-                path.push(it.ident.to_string());
-                self.modules[module].brought.push((it.ident.to_string(), path));
-            }
-            syn::UseTree::Rename(it) => {
-                if it.ident != "self" {
-                    path.push(it.ident.to_string());
-                }
-                self.modules[module].brought.push((it.rename.to_string(), path));
-            }
-            syn::UseTree::Glob(_) => self.modules[module].globs.push(path),
-            syn::UseTree::Group(it) => {
-                for tree in &it.items {
-                    self.bring_tree(module, tree, path.clone());
-                }
+        let scope = &mut self.modules[module];
+        for (name, path) in brought(item) {
+            match name {
+                Some(name) => scope.brought.push((name, path)),
+                None => scope.globs.push(path),
             }
         }
     }
@@ -435,6 +410,42 @@ impl Found {
     fn foreign(path: &[String]) -> Self {
         let entities = [Entity::Foreign(path.to_vec())].into();
         Self { entities, ..Self::default() }
+    }
+}
+
+/// Each name that a `use` brings in, with its path; no name for a `*`.
+pub(super) fn brought(item: &syn::ItemUse) -> Vec<(Option<String>, Vec<String>)> {
+    let leading = item.leading_colon.map(|_| String::new());
+    let mut all = Vec::new();
+    brought_by(&item.tree, leading.into_iter().collect(), &mut all);
+    all
+}
+
+fn brought_by(
+    tree: &syn::UseTree,
+    mut path: Vec<String>,
+    into: &mut Vec<(Option<String>, Vec<String>)>,
+) {
+    match tree {
+        syn::UseTree::Path(it) => {
+            path.push(it.ident.to_string());
+            brought_by(&it.tree, path, into);
+        }
+        syn::UseTree::Name(it) if it.ident == "self" => into.push((path.last().cloned(), path)),
+        syn::UseTree::Name(it) => {
+            path.push(it.ident.to_string());
+            into.push((Some(it.ident.to_string()), path));
+        }
+        syn::UseTree::Rename(it) => {
+            if it.ident != "self" {
+                path.push(it.ident.to_string());
+            }
+            into.push((Some(it.rename.to_string()), path));
+        }
+        syn::UseTree::Glob(_) => into.push((None, path)),
+        syn::UseTree::Group(it) => {
+            it.items.iter().for_each(|tree| brought_by(tree, path.clone(), into));
+        }
     }
 }
 

@@ -37,13 +37,19 @@ pub(crate) fn run(report: &mut Report) {
     report.check("a link to the very node is not followed either", || {
         let name = rig.find(VOLATILE)?.name;
         let aside = format!("/dev/cxl/{name}.aside");
-        instead(&rig, "expected a character device", |path| symlink(&aside, path).map_err(|error| error.to_string()))
+        instead(&rig, "expected a character device", |path| {
+            symlink(&aside, path).map_err(|error| error.to_string())
+        })
     });
     report.check("a file in a node's place is not opened", || {
-        instead(&rig, "expected a character device", |path| fs::write(path, "x").map_err(|error| error.to_string()))
+        instead(&rig, "expected a character device", |path| {
+            fs::write(path, "x").map_err(|error| error.to_string())
+        })
     });
     report.check("a folder in a node's place is not opened", || {
-        instead(&rig, "expected a character device", |path| fs::create_dir(path).map_err(|error| error.to_string()))
+        instead(&rig, "expected a character device", |path| {
+            fs::create_dir(path).map_err(|error| error.to_string())
+        })
     });
     report.check("a node that is not there is said to be missing", || {
         instead(&rig, "is not there", |_| Ok(()))
@@ -72,27 +78,38 @@ pub(crate) fn run(report: &mut Report) {
         ensure!(!found, "a node that sysfs does not know was taken for a device");
         Ok(())
     });
-    report.check("a machine without sysfs, or with a file in its place, is an error and no panic", || {
-        let folder = Path::new("/tmp/proof-empty");
-        fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-        ensure!(Machine { roots: Roots::at(folder) }.scan().is_err(), "an empty folder was a machine");
-        fs::write(folder.join("sys"), "x").map_err(|error| error.to_string())?;
-        ensure!(Machine { roots: Roots::at(folder) }.scan().is_err(), "a file was a machine");
-        fs::remove_dir_all(folder).map_err(|error| error.to_string())
-    });
+    report.check(
+        "a machine without sysfs, or with a file in its place, is an error and no panic",
+        || {
+            let folder = Path::new("/tmp/proof-empty");
+            fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+            ensure!(
+                Machine { roots: Roots::at(folder) }.scan().is_err(),
+                "an empty folder was a machine"
+            );
+            fs::write(folder.join("sys"), "x").map_err(|error| error.to_string())?;
+            ensure!(Machine { roots: Roots::at(folder) }.scan().is_err(), "a file was a machine");
+            fs::remove_dir_all(folder).map_err(|error| error.to_string())
+        },
+    );
     report.check("after all of that the device is as it was", || {
         rig.open(VOLATILE)?.done(0x4000, &[]).map(drop)
     });
 }
 
 fn run_it(program: &str, args: &[&Path]) -> Verdict {
-    let status = Command::new(program).args(args).status().map_err(|error| format!("{program}: {error}"))?;
+    let status =
+        Command::new(program).args(args).status().map_err(|error| format!("{program}: {error}"))?;
     ensure!(status.success(), "{program}: {status}");
     Ok(())
 }
 
 fn mknod(path: &Path, major: u32, minor: u32) -> Verdict {
-    let output = Command::new("mknod").arg(path).arg("c").args([major.to_string(), minor.to_string()]).output();
+    let output = Command::new("mknod")
+        .arg(path)
+        .arg("c")
+        .args([major.to_string(), minor.to_string()])
+        .output();
     let output = output.map_err(|error| format!("mknod: {error}"))?;
     ensure!(output.status.success(), "mknod: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())

@@ -62,15 +62,33 @@ pub(crate) fn run(report: &mut Report) {
             let link = std::fs::read_link(rig.roots.sys().join(&function.folder).join("driver"));
             let link = link.map_err(|error| error.to_string())?;
             ensure!(link.ends_with(driver), "{serial} is driven by {}", link.display());
-            ensure!(target.physical.drivers.unknown.is_empty(), "unknown {:?}", target.physical.drivers);
+            ensure!(
+                target.physical.drivers.unknown.is_empty(),
+                "unknown {:?}",
+                target.physical.drivers
+            );
         }
         Ok(())
     });
     report.check("what is no device of ours is not found", || {
-        for name in ["mem99", "nvme9", "fwctl99", "0000:ff:1f.7", "/dev/null", "/dev", "/dev/none", "", "0x7"] {
+        for name in [
+            "mem99",
+            "nvme9",
+            "fwctl99",
+            "0000:ff:1f.7",
+            "/dev/null",
+            "/dev",
+            "/dev/none",
+            "",
+            "0x7",
+        ] {
             if let Ok(target) = rig.find(name) {
                 // cxl_test gives small serial numbers.
-                ensure!(name == "0x7" && target.folder().to_string_lossy().contains("cxl_mem."), "{name}: {}", target.name);
+                ensure!(
+                    name == "0x7" && target.folder().to_string_lossy().contains("cxl_mem."),
+                    "{name}: {}",
+                    target.name
+                );
             }
         }
         Ok(())
@@ -82,7 +100,8 @@ fn listed(folder: &str, prefix: &str) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let numbered = |name: &String| {
-        name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|it| it.is_ascii_digit()))
+        name.strip_prefix(prefix)
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|it| it.is_ascii_digit()))
     };
     let mut names: Vec<String> = names.filter(numbered).collect();
     names.sort();
@@ -116,7 +135,11 @@ fn by_each_name(rig: &Rig, target: &Target) -> Verdict {
     names.extend(slot.strip_prefix("0000:").map(str::to_owned));
     let node = match &target.kind {
         Kind::Cxl { memdev, .. } => {
-            same!("serial", memdev.serial.map(|it| format!("{it:#x}")), Some(read(folder.join("serial"))?));
+            same!(
+                "serial",
+                memdev.serial.map(|it| format!("{it:#x}")),
+                Some(read(folder.join("serial"))?)
+            );
             format!("/dev/cxl/{}", target.name)
         }
         _ => format!("/dev/{}", target.name),

@@ -36,7 +36,11 @@ pub(crate) fn run(report: &mut Report) {
     });
     report.check("doctor's taint and lockdown are the kernel's", || {
         let findings = findings(&rig)?;
-        same!("taint", findings.taint.map(|it| it.to_string()), Some(read("/proc/sys/kernel/tainted")?));
+        same!(
+            "taint",
+            findings.taint.map(|it| it.to_string()),
+            Some(read("/proc/sys/kernel/tainted")?)
+        );
         let lockdown = read("/sys/kernel/security/lockdown")?;
         ensure!(lockdown.contains(&format!("[{}]", findings.lockdown)), "{lockdown}");
         Ok(())
@@ -85,15 +89,18 @@ fn raw_allow_all(rig: &Rig) -> Verdict {
 /// On Debian's own kernel.
 pub(crate) fn run_stock(report: &mut Report) {
     let rig = Rig::new();
-    report.check("doctor says that CXL vendor opcodes have no way in here, and who can change it", || {
-        let findings = findings(&rig)?;
-        for serial in [VOLATILE, PERSISTENT] {
-            let target = rig.find(serial)?;
-            let found = of(&findings, &target.name, Code::NoPathForVendorOpcodes);
-            ensure!(found.len() == 1, "{}: {:?}", target.name, findings.findings);
-        }
-        Ok(())
-    });
+    report.check(
+        "doctor says that CXL vendor opcodes have no way in here, and who can change it",
+        || {
+            let findings = findings(&rig)?;
+            for serial in [VOLATILE, PERSISTENT] {
+                let target = rig.find(serial)?;
+                let found = of(&findings, &target.name, Code::NoPathForVendorOpcodes);
+                ensure!(found.len() == 1, "{}: {:?}", target.name, findings.findings);
+            }
+            Ok(())
+        },
+    );
     report.check("doctor names the kernel options that are off", || {
         let findings = findings(&rig)?;
         let target = rig.find(VOLATILE)?;
@@ -101,7 +108,10 @@ pub(crate) fn run_stock(report: &mut Report) {
         let says: Vec<&str> = off.iter().map(|it| it.says.as_str()).collect();
         for option in ["CONFIG_FWCTL", "CONFIG_CXL_MEM_RAW_COMMANDS"] {
             let raw = option.ends_with("RAW_COMMANDS") && !cfg!(feature = "raw-commands");
-            ensure!(raw || says.iter().any(|it| it.contains(option)), "{option} is not among {says:?}");
+            ensure!(
+                raw || says.iter().any(|it| it.contains(option)),
+                "{option} is not among {says:?}"
+            );
         }
         ensure!(off.iter().all(|it| it.who.name().contains("distribution")), "{off:?}");
         Ok(())

@@ -9,8 +9,8 @@ use fwgate_wire::nvme::EffectsLog;
 use zerocopy::FromBytes as _;
 
 use crate::discovery::{DRIVE, PERSISTENT, VOLATILE};
-use crate::report::{Report, Verdict, ensure, same};
 use crate::memdev::get_log;
+use crate::report::{Report, Verdict, ensure, same};
 use crate::rig::Rig;
 use crate::says::{self, Ask, Said, Who};
 
@@ -22,29 +22,40 @@ const EFFECTS: &[u8] = include_bytes!("../../../../tests-data/captures/nvme-effe
 pub(crate) fn run(report: &mut Report) {
     let rig = Rig::new();
     for serial in [VOLATILE, PERSISTENT] {
-        report.check(&format!("the effects log of {serial} is the one that the device has"), || cel(&rig, serial));
+        report
+            .check(&format!("the effects log of {serial} is the one that the device has"), || {
+                cel(&rig, serial)
+            });
         report.check(&format!("the firmware of {serial} is the active slot's"), || {
             let unit = rig.open(serial)?;
             let info = unit.done(0x0200, &[])?;
             let slot = usize::from(info.get(1).ok_or("a short reply")? & 7);
             let revision = info.get(16 * slot..16 * slot + 16).ok_or("no such slot")?;
-            let revision = String::from_utf8_lossy(revision).trim_end_matches(['\0', ' ']).to_owned();
+            let revision =
+                String::from_utf8_lossy(revision).trim_end_matches(['\0', ' ']).to_owned();
             same!("firmware", unit.opened.facts().firmware(), revision);
             Ok(())
         });
-        report.check(&format!("features of {serial} are read where there is a fwctl and not else"), || {
-            let unit = rig.open(serial)?;
-            let has = matches!(&unit.target.kind, Kind::Cxl { fwctl: Some(_), .. });
-            same!("features known", unit.opened.facts().features().is_some(), has);
-            Ok(())
-        });
+        report.check(
+            &format!("features of {serial} are read where there is a fwctl and not else"),
+            || {
+                let unit = rig.open(serial)?;
+                let has = matches!(&unit.target.kind, Kind::Cxl { fwctl: Some(_), .. });
+                same!("features known", unit.opened.facts().features().is_some(), has);
+                Ok(())
+            },
+        );
     }
-    report.check("the effects log of the NVMe drive is that of the capture or an older one", || nvme(&rig));
+    report
+        .check("the effects log of the NVMe drive is that of the capture or an older one", || {
+            nvme(&rig)
+        });
     report.check("reading facts is on record with its outcome and as the gate itself", || {
         let rig = Rig::new();
         rig.open(VOLATILE)?;
         let records = rig.records()?;
-        let [(RecordKind::Probe, probe), (RecordKind::Outcome { .. }, outcome)] = &records[..] else {
+        let [(RecordKind::Probe, probe), (RecordKind::Outcome { .. }, outcome)] = &records[..]
+        else {
             return Err(format!("{} records", records.len()));
         };
         same!("caller", probe["caller"]["gate"], serde_json::json!(true));
@@ -56,7 +67,10 @@ pub(crate) fn run(report: &mut Report) {
         let again = rig.reach(&rig.find(VOLATILE)?)?;
         same!("a second opening", again.device.observe(), reached.device.observe());
         let other = rig.reach(&rig.find(PERSISTENT)?)?;
-        ensure!(other.device.observe().opened != again.device.observe().opened, "two devices, one mark");
+        ensure!(
+            other.device.observe().opened != again.device.observe().opened,
+            "two devices, one mark"
+        );
         Ok(())
     });
 }
@@ -70,7 +84,11 @@ fn cel(rig: &Rig, serial: &str) -> Verdict {
     let unit = rig.open(serial)?;
     let rows = |bytes: &[u8]| -> Result<Vec<(u16, u32)>, String> {
         let log = CommandEffectsLog::parse(bytes).map_err(|error| error.to_string())?;
-        Ok(log.entries().iter().map(|row| (row.opcode.get(), u32::from(row.effects.get()))).collect())
+        Ok(log
+            .entries()
+            .iter()
+            .map(|row| (row.opcode.get(), u32::from(row.effects.get())))
+            .collect())
     };
     let found: Vec<(u16, u32)> =
         unit.opened.facts().log().iter().map(|row| (row.opcode, row.word)).collect();
@@ -82,7 +100,8 @@ fn cel(rig: &Rig, serial: &str) -> Verdict {
     same!("rows by the ioctl", found, rows(bytes)?);
     let capture = rows(CEL)?;
     for (opcode, word) in &found {
-        let there = capture.iter().any(|(it, was)| it == opcode && was & !SECONDARY == word & !SECONDARY);
+        let there =
+            capture.iter().any(|(it, was)| it == opcode && was & !SECONDARY == word & !SECONDARY);
         ensure!(there, "{opcode:04x}h with {word:#x} is not in the capture");
     }
     ensure!(found.len() >= 20, "only {} rows", found.len());

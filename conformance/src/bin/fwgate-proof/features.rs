@@ -5,8 +5,10 @@
 
 use fwgate_linux::discover::Kind;
 use fwgate_policy::Scope;
+use fwgate_wire::Uuid;
 use fwgate_wire::cxl::features::feature_uuid;
 
+use crate::discovery::VOLATILE;
 use crate::report::{Report, Verdict, ensure, same};
 use crate::rig::{Rig, Unit, refused, status, told};
 use crate::says::{self, Ask, Said, Who};
@@ -39,7 +41,11 @@ pub(crate) fn run(report: &mut Report) {
             let features = facts.features().ok_or_else(|| format!("{}: not known", unit.name()))?;
             let ours: Vec<_> = features.iter().filter(|entry| entry.uuid == OURS).collect();
             same!(unit.name(), ours.len(), 1);
-            same!(unit.name(), (ours[0].effects, ours[0].get_size, ours[0].set_size), (0x0201, 4, 4));
+            same!(
+                unit.name(),
+                (ours[0].effects, ours[0].get_size, ours[0].set_size),
+                (0x0201, 4, 4)
+            );
         }
         Ok(())
     });
@@ -62,10 +68,15 @@ pub(crate) fn run(report: &mut Report) {
         }
         Ok(())
     });
-    report.check("a set is foretold to taint, taints, and is believed once it is read back", || set_it(&rig));
+    report
+        .check("a set is foretold to taint, taints, and is believed once it is read back", || {
+            set_it(&rig)
+        });
     report.check("the kernel says the same to the same request by its own ioctl", || by_both(&rig));
     report.check("a set at too low a scope is refused, as the kernel would", || low_scope(&rig));
-    report.check("a set that the kernel passes to the device is allowed and no other", || lengths(&rig));
+    report.check("a set that the kernel passes to the device is allowed and no other", || {
+        lengths(&rig)
+    });
     report.check("a part of a transfer is malformed", || {
         let unit = rig.open_target(rig.mock(1)?)?;
         refused(&unit.send(0x0502, &set(OURS, 1, &[1, 2, 3, 4]))?, "malformed")
@@ -74,7 +85,9 @@ pub(crate) fn run(report: &mut Report) {
         let unit = rig.open_target(rig.mock(0)?)?;
         refused(&unit.send(0x0502, &set([7; 16], 0, &[0; 4]))?, "unreported")
     });
-    report.check("what the gate refuses of features the kernel refuses too", || refused_by_both(&rig));
+    report.check("what the gate refuses of features the kernel refuses too", || {
+        refused_by_both(&rig)
+    });
     report.check("a vendor opcode has no path on a device without RAW in this build", || {
         if cfg!(feature = "raw-commands") {
             return Ok(());
@@ -83,6 +96,44 @@ pub(crate) fn run(report: &mut Report) {
         ensure!(sent.outcome.is_none(), "it was sent: {}", told(&sent));
         let codes: Vec<&str> = sent.explanation.reasons.iter().map(|it| it.code).collect();
         ensure!(codes.contains(&"no-path"), "{}", told(&sent));
+        Ok(())
+    });
+}
+
+/// The standard features of QEMU's device, on a kernel that keeps none of them for itself.
+pub(crate) fn run_standard(report: &mut Report) {
+    let rig = Rig::new();
+    report.check("the standard features are listed", || {
+        let unit = rig.open(VOLATILE)?;
+        let features = unit.opened.facts().features().ok_or("not known")?;
+        let named = features
+            .iter()
+            .filter_map(|entry| feature_uuid::name(Uuid::from_bytes(entry.uuid)))
+            .count();
+        ensure!(named >= 2 && named == features.len(), "{named} of {} have names", features.len());
+        Ok(())
+    });
+    report.check("each is read whole, and in parts that make the same", || {
+        let unit = rig.open(VOLATILE)?;
+        for entry in unit.opened.facts().features().ok_or("not known")? {
+            let size = entry.get_size;
+            let whole = unit.done(0x0501, &get(entry.uuid, 0, size, 0))?;
+            same!("length", whole.len(), usize::from(size));
+            let (first, second) = (size / 2, size - size / 2);
+            let parts = [
+                unit.done(0x0501, &get(entry.uuid, 0, first, 0))?,
+                unit.done(0x0501, &get(entry.uuid, first, second, 0))?,
+            ];
+            same!("in parts", parts.concat(), whole);
+        }
+        Ok(())
+    });
+    report.check("a set of one is the kernel's ground by its own interface, though this kernel would pass it", || {
+        let unit = rig.open(VOLATILE)?;
+        let scrub = *feature_uuid::PATROL_SCRUB.as_bytes();
+        let sent = unit.send(0x0502, &set(scrub, 0, &[24, 1]))?;
+        ensure!(sent.outcome.is_none(), "it was sent: {}", told(&sent));
+        ensure!(sent.explanation.headline().starts_with("kernel-owned"), "{}", told(&sent));
         Ok(())
     });
 }

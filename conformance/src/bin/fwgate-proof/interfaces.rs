@@ -22,25 +22,39 @@ pub(crate) fn run(report: &mut Report) {
             let unit = rig.open(serial)?;
             let there = unit.reached.device.around().interfaces.unwrap_or_default();
             report_missing(&unit, &there)?;
-            for key in ["cxl-poison-debugfs", "cxl-poison-list", "cxl-sanitize", "cxl-trace-events", "firmware-upload"] {
+            for key in [
+                "cxl-poison-debugfs",
+                "cxl-poison-list",
+                "cxl-sanitize",
+                "cxl-trace-events",
+                "firmware-upload",
+            ] {
                 ensure!(there.contains(&key), "no `{key}` among {there:?}");
             }
             Ok(())
         });
-        report.check(&format!("poison is put into {serial}, listed and taken out"), || poison(&rig.open(serial)?));
-        report.check(&format!("what the firmware route of {serial} does not carry is shown the kernel's way"), || {
-            let unit = rig.open(serial)?;
-            for (opcode, payload) in
-                [(0x4300, vec![0; 16]), (0x4301, vec![0; 8]), (0x4302, vec![0; 72])]
-            {
-                let sent = unit.send(opcode, &payload)?;
-                refused(&sent, "kernel-owned")?;
-                same!("verdict", sent.explanation.verdict, "redirect");
-            }
-            Ok(())
+        report.check(&format!("poison is put into {serial}, listed and taken out"), || {
+            poison(&rig.open(serial)?)
         });
+        report.check(
+            &format!(
+                "what the firmware route of {serial} does not carry is shown the kernel's way"
+            ),
+            || {
+                let unit = rig.open(serial)?;
+                for (opcode, payload) in
+                    [(0x4300, vec![0; 16]), (0x4301, vec![0; 8]), (0x4302, vec![0; 72])]
+                {
+                    let sent = unit.send(opcode, &payload)?;
+                    refused(&sent, "kernel-owned")?;
+                    same!("verdict", sent.explanation.verdict, "redirect");
+                }
+                Ok(())
+            },
+        );
     }
-    report.check("an event that is injected comes back as a record", || event(&rig.open(VOLATILE)?));
+    report
+        .check("an event that is injected comes back as a record", || event(&rig.open(VOLATILE)?));
     report.check("an interface does not take another one's command", || {
         let unit = rig.open(VOLATILE)?;
         refused(&unit.run("cxl-poison-list", 0x4400, &[])?, "wrong-interface")?;
@@ -48,7 +62,7 @@ pub(crate) fn run(report: &mut Report) {
     });
     report.check("an address outside the device is refused with the kernel's rule", || {
         let unit = rig.open(VOLATILE)?;
-        for address in [u64::MAX & !63, 65] {
+        for address in [!63u64, 65] {
             let sent = unit.run("cxl-poison-debugfs", 0x4301, &address.to_le_bytes())?;
             same!(told(&sent), status(&sent), "failed");
             let error = sent.outcome.and_then(|it| it.record.error).unwrap_or_default();
@@ -56,7 +70,9 @@ pub(crate) fn run(report: &mut Report) {
         }
         Ok(())
     });
-    report.check("the patrol scrub cycle is set by EDAC and read back", || scrub(&rig.open(VOLATILE)?));
+    report.check("the patrol scrub cycle is set by EDAC and read back", || {
+        scrub(&rig.open(VOLATILE)?)
+    });
     report.check("firmware goes through the firmware class and the staged slot changes", || {
         // One part: QEMU takes seconds for each.
         firmware(&rig.open(VOLATILE)?, 256)
@@ -78,22 +94,27 @@ pub(crate) fn run_mock(report: &mut Report) {
         same!("health", reply.get(..4), Some(&[0x07, 0x03, 0x18, 15][..]));
         Ok(())
     });
-    report.check("poison is put in, listed and taken out", || poison(&rig.open_target(rig.mock(0)?)?));
-    report.check("poison beyond what the device has room for is refused with the kernel's rule", || {
-        let unit = rig.open_target(rig.mock(1)?)?;
-        let address = |number: u64| (number * 64).to_le_bytes();
-        for number in 0..8 {
-            unit.ran("cxl-poison-debugfs", 0x4301, &address(number))?;
-        }
-        let sent = unit.run("cxl-poison-debugfs", 0x4301, &address(8))?;
-        same!(told(&sent), status(&sent), "failed");
-        let error = sent.outcome.and_then(|it| it.record.error).unwrap_or_default();
-        ensure!(error.contains("no room"), "{error}");
-        for number in 0..8 {
-            unit.ran("cxl-poison-debugfs", 0x4302, &clear(number * 64))?;
-        }
-        Ok(())
+    report.check("poison is put in, listed and taken out", || {
+        poison(&rig.open_target(rig.mock(0)?)?)
     });
+    report.check(
+        "poison beyond what the device has room for is refused with the kernel's rule",
+        || {
+            let unit = rig.open_target(rig.mock(1)?)?;
+            let address = |number: u64| (number * 64).to_le_bytes();
+            for number in 0..8 {
+                unit.ran("cxl-poison-debugfs", 0x4301, &address(number))?;
+            }
+            let sent = unit.run("cxl-poison-debugfs", 0x4301, &address(8))?;
+            same!(told(&sent), status(&sent), "failed");
+            let error = sent.outcome.and_then(|it| it.record.error).unwrap_or_default();
+            ensure!(error.contains("no room"), "{error}");
+            for number in 0..8 {
+                unit.ran("cxl-poison-debugfs", 0x4302, &clear(number * 64))?;
+            }
+            Ok(())
+        },
+    );
     report.check("the security state is read and a sanitize is followed to its end", || {
         let unit = rig.open_target(rig.mock(2)?)?;
         same!("before", read(unit.file("security/state"))?, "disabled");
@@ -114,9 +135,10 @@ pub(crate) fn run_mock(report: &mut Report) {
     report.check("a device with a committed decoder is not sanitized", || {
         let targets = rig.with_fwctl()?;
         let committed = |target: &fwgate_linux::discover::Target| match &target.kind {
-            fwgate_linux::discover::Kind::Cxl { memdev, .. } => {
-                memdev.endpoint.as_ref().is_some_and(|it| it.committed.is_some_and(|count| count > 0))
-            }
+            fwgate_linux::discover::Kind::Cxl { memdev, .. } => memdev
+                .endpoint
+                .as_ref()
+                .is_some_and(|it| it.committed.is_some_and(|count| count > 0)),
             _ => false,
         };
         let target = targets.into_iter().find(committed).ok_or("none has a committed decoder")?;
@@ -125,10 +147,13 @@ pub(crate) fn run_mock(report: &mut Report) {
         ensure!(matches!(status(&sent), "failed" | "refused"), "{}", told(&sent));
         Ok(())
     });
-    report.check("firmware goes through the firmware class with progress and the staged slot changes", || {
-        firmware(&rig.open_target(rig.mock(0)?)?, 64 << 10)
+    report.check(
+        "firmware goes through the firmware class with progress and the staged slot changes",
+        || firmware(&rig.open_target(rig.mock(0)?)?, 64 << 10),
+    );
+    report.check("a firmware update is ended early at the caller's wish", || {
+        abort(&rig.open_target(rig.mock(1)?)?)
     });
-    report.check("a firmware update is ended early at the caller's wish", || abort(&rig.open_target(rig.mock(1)?)?));
     report.check("the shutdown state is the kernel's while it drives the nvdimm", || {
         let sent = rig.open_target(rig.mock(0)?)?.send(0x4204, &[1])?;
         ensure!(sent.outcome.is_none(), "it was sent: {}", told(&sent));
@@ -136,7 +161,10 @@ pub(crate) fn run_mock(report: &mut Report) {
         Ok(())
     });
     report.check("events of a device whose log has no event commands are unreported", || {
-        refused(&rig.open_target(rig.mock(3)?)?.run("cxl-trace-events", 0x0100, &[0])?, "unreported")
+        refused(
+            &rig.open_target(rig.mock(3)?)?.run("cxl-trace-events", 0x0100, &[0])?,
+            "unreported",
+        )
     });
     report.check("labels are read by the ioctl", || {
         let unit = rig.open_target(rig.mock(0)?)?;
@@ -164,7 +192,8 @@ fn listed(unit: &Unit<'_>) -> Result<Vec<u64>, String> {
     let range = [0u64.to_le_bytes(), (1u64 << 28).to_le_bytes()].concat();
     let reply = unit.ran("cxl-poison-list", 0x4300, &range)?;
     let records = reply.get(32..).ok_or("a short list")?;
-    let address = |record: &[u8]| record.first_chunk::<8>().map_or(0, |it| u64::from_le_bytes(*it) & !63);
+    let address =
+        |record: &[u8]| record.first_chunk::<8>().map_or(0, |it| u64::from_le_bytes(*it) & !63);
     Ok(records.chunks(16).map(address).collect())
 }
 
@@ -196,7 +225,11 @@ fn event(unit: &Unit<'_>) -> Verdict {
     })?;
     let reply = reply(&sent)?;
     let count = reply.get(20..22).map_or(0, |it| u16::from_le_bytes([it[0], it[1]]));
-    ensure!(count >= 1 && reply.len() == 32 + 128 * usize::from(count), "{count} records, {} bytes", reply.len());
+    ensure!(
+        count >= 1 && reply.len() == 32 + 128 * usize::from(count),
+        "{count} records, {} bytes",
+        reply.len()
+    );
     // A general media event, of the address that was injected.
     let record = &reply[32..];
     same!("kind", &record[..4], &[0xfb, 0xcd, 0x0a, 0x77]);
@@ -207,9 +240,13 @@ fn event(unit: &Unit<'_>) -> Verdict {
 
 fn scrub(unit: &Unit<'_>) -> Verdict {
     let uuid = *feature_uuid::PATROL_SCRUB.as_bytes();
-    let folder = Path::new("/sys/bus/edac/devices").join(format!("cxl_{}", unit.name())).join("scrub0");
+    let folder =
+        Path::new("/sys/bus/edac/devices").join(format!("cxl_{}", unit.name())).join("scrub0");
     let hours = |file: &str| -> Result<u64, String> {
-        read(folder.join(file))?.parse::<u64>().map(|seconds| seconds / 3600).map_err(|error| error.to_string())
+        read(folder.join(file))?
+            .parse::<u64>()
+            .map(|seconds| seconds / 3600)
+            .map_err(|error| error.to_string())
     };
     let (before, least) = (hours("current_cycle_duration")?, hours("min_cycle_duration")?);
     let new = if before == least + 2 { least + 3 } else { least + 2 };
@@ -249,13 +286,19 @@ fn firmware(unit: &Unit<'_>, length: usize) -> Verdict {
     ensure!(known.is_sorted(), "progress went back: {known:?}");
     let after = slots(unit)?;
     same!("active slot", after.0, before.0);
-    ensure!(after.1 != 0 && after.1 != before.0, "staged slot {} where {} is active", after.1, before.0);
+    ensure!(
+        after.1 != 0 && after.1 != before.0,
+        "staged slot {} where {} is active",
+        after.1,
+        before.0
+    );
     Ok(())
 }
 
 fn abort(unit: &Unit<'_>) -> Verdict {
     let before = slots(unit)?;
-    let sent = unit.follow("firmware-upload", 0x0201, &image(8 << 20), &mut |_| ControlFlow::Break(()))?;
+    let sent =
+        unit.follow("firmware-upload", 0x0201, &image(8 << 20), &mut |_| ControlFlow::Break(()))?;
     same!(told(&sent), status(&sent), "failed");
     same!("slots", slots(unit)?, before);
     same!("state", read(format!("/sys/class/firmware/{}/status", unit.name()))?, "idle");

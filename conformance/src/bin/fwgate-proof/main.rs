@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Proves on a real kernel what the documents promise: runs in the lab's guests, as root.
 //!
-//! `fwgate-proof SCENARIO...` prints `ok NAME`, `FAIL NAME: why` or `skip NAME: why` for each check and ends
+//! `fwgate-proof SCENARIO...` prints `ok NAME` or `FAIL NAME: why` for each check and ends
 //! with 0 only if all is ok. It takes devices away, sets features and injects errors: it is for guests.
 //!
 //! Everything that it talks to is real: sysfs, nodes, ioctls, the gate. Only the journal is in memory, and the
@@ -12,6 +12,7 @@
 //! *Not here*: the guests (`cargo xtask lab`), the order of the kernel's own checks (`fwgate-conformance`).
 
 mod bad_input;
+mod cli;
 mod discovery;
 mod doctor;
 mod facts;
@@ -23,21 +24,25 @@ mod nvme;
 mod raw;
 mod removal;
 mod report;
-mod rights;
 mod rig;
+mod rights;
 mod says;
 
 use std::process::ExitCode;
 
 use report::Report;
 
+/// Makes its checks.
+type Scenario = fn(&mut Report);
+
 /// The scenarios, by name.
-const SCENARIOS: &[(&str, fn(&mut Report))] = &[
+const SCENARIOS: &[(&str, Scenario)] = &[
     ("discovery", discovery::run),
     ("facts", facts::run),
     ("memdev", memdev::run),
     ("nvme", nvme::run),
     ("features", features::run),
+    ("features-standard", features::run_standard),
     ("rights", rights::run),
     ("raw", raw::run),
     ("lockdown", lockdown::run),
@@ -45,6 +50,8 @@ const SCENARIOS: &[(&str, fn(&mut Report))] = &[
     ("doctor-stock", doctor::run_stock),
     ("bad-input", bad_input::run),
     ("removal", removal::run),
+    ("cli", cli::run),
+    ("cli-mock", cli::run_mock),
     ("interfaces", interfaces::run),
     ("interfaces-mock", interfaces::run_mock),
 ];
@@ -53,6 +60,7 @@ fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
     match names.split_first() {
         Some((first, rest)) if first == says::CHILD => return says::child(rest),
+        Some((first, rest)) if first == says::GATE => return says::gate_child(rest),
         Some((first, rest)) if first == says::KEEPER => return says::keeper(rest),
         _ => {}
     }

@@ -6,14 +6,18 @@ use fwgate_wire::memdev::{IDS, IdKind, VARIABLE};
 
 use crate::discovery::{PERSISTENT, VOLATILE};
 use crate::report::{Report, Verdict, ensure, same};
-use crate::rig::{Rig, Unit, read, refused, status, told};
+use crate::rig::{Rig, Unit, read, refused, status, told, write};
 use crate::says::{self, Ask, Said, Who};
 
 pub(crate) fn run(report: &mut Report) {
     let rig = Rig::new();
     for serial in [VOLATILE, PERSISTENT] {
-        report.check(&format!("{serial} is sent each typed read that its log lists"), || reads(&rig, serial));
-        report.check(&format!("what {serial} says of itself is what sysfs shows"), || identity(&rig, serial));
+        report.check(&format!("{serial} is sent each typed read that its log lists"), || {
+            reads(&rig, serial)
+        });
+        report.check(&format!("what {serial} says of itself is what sysfs shows"), || {
+            identity(&rig, serial)
+        });
         report.check(&format!("a read of {serial} taints nothing"), || {
             let before = rig.taint()?;
             let sent = rig.open(serial)?.send(0x4000, &[])?;
@@ -22,35 +26,42 @@ pub(crate) fn run(report: &mut Report) {
             same!("taint", rig.taint()?, before);
             Ok(())
         });
-        report.check(&format!("alerts of {serial} are set and read back where its log lists them"), || {
-            alerts(&rig.open(serial)?)
-        });
+        report.check(
+            &format!("alerts of {serial} are set and read back where its log lists them"),
+            || alerts(&rig.open(serial)?),
+        );
         report.check(&format!("what {serial} does not list is unreported"), || {
             refused(&rig.open(serial)?.send(0x4204, &[1])?, "unreported")
         });
     }
     report.check("labels are read in parts up to their whole size", || labels(&rig));
-    report.check("labels are the kernel's while it drives them, and it keeps the id for itself", || {
-        let unit = rig.open(PERSISTENT)?;
-        let sent = unit.send(0x4103, &[0; 16])?;
-        ensure!(sent.outcome.is_none(), "it was sent: {}", told(&sent));
-        refused(&sent, "kernel-owned")?;
-        let ask = Ask::Id(10, vec![0; 16], 0);
-        let answers = says::ask(Who::Root, None, Some(unit.name()), std::slice::from_ref(&ask))?;
-        same!("the kernel", answers.to(&ask)?, &Said::Refused(16));
-        Ok(())
-    });
+    report.check(
+        "labels are the kernel's while it drives them, and it keeps the id for itself",
+        || {
+            let unit = rig.open(PERSISTENT)?;
+            let sent = unit.send(0x4103, &[0; 16])?;
+            ensure!(sent.outcome.is_none(), "it was sent: {}", told(&sent));
+            refused(&sent, "kernel-owned")?;
+            let ask = Ask::Id(10, vec![0; 16], 0);
+            let answers =
+                says::ask(Who::Root, None, Some(unit.name()), std::slice::from_ref(&ask))?;
+            same!("the kernel", answers.to(&ask)?, &Said::Refused(16));
+            Ok(())
+        },
+    );
     report.check("labels are written by the ioctl once no driver has them, and an older opening sends nothing", || {
         let older = rig.open(PERSISTENT)?;
-        // The driver has no unbind.
-        program("rmmod", &["cxl_pmem"])?;
+        // The nvdimm child goes with the driver of its memory device; the node stays.
+        let driver = "/sys/bus/cxl/drivers/cxl_mem";
+        write(format!("{driver}/unbind"), older.name())?;
         let result = unbound_labels(&rig, &older);
-        let order = read("/mods/set/order")?;
-        let module = order.lines().find(|line| line.contains("cxl_pmem")).ok_or("no such module")?;
-        program("insmod", &[&format!("/mods/set/{module}")])?;
+        write(format!("{driver}/bind"), older.name())?;
         result
     });
-    report.check("what the gate sends by a typed id comes back as by the kernel's own ioctl", || by_both(&rig));
+    report
+        .check("what the gate sends by a typed id comes back as by the kernel's own ioctl", || {
+            by_both(&rig)
+        });
     report.check("a malformed command is refused before it is sent", || {
         let unit = rig.open(VOLATILE)?;
         refused(&unit.send(0x4000, &[1])?, "malformed")?;
@@ -66,20 +77,14 @@ pub(crate) fn run(report: &mut Report) {
     report.check("an error of the device is passed on as its own", || {
         let unit = rig.open(VOLATILE)?;
         // Beyond the end of the log.
-        let sent = unit.send(0x0401, &get_log(*log_uuid::COMMAND_EFFECTS.as_bytes(), 0x10_0000, 4))?;
+        let sent =
+            unit.send(0x0401, &get_log(*log_uuid::COMMAND_EFFECTS.as_bytes(), 0x10_0000, 4))?;
         same!("status", status(&sent), "failed");
         let code = sent.outcome.as_ref().and_then(|it| it.record.return_code);
         ensure!(code.is_some_and(|code| code != 0), "{}", told(&sent));
         same!("reply", sent.outcome.map(|it| it.reply.len()), Some(0));
         Ok(())
     });
-}
-
-fn program(name: &str, args: &[&str]) -> Verdict {
-    let output = std::process::Command::new(name).args(args).output();
-    let output = output.map_err(|error| format!("{name}: {error}"))?;
-    ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }
 
 fn unbound_labels(rig: &Rig, older: &Unit<'_>) -> Verdict {
@@ -107,7 +112,8 @@ fn by_both(rig: &Rig) -> Verdict {
                 _ => 512,
             };
             let ask = Ask::Id(row.id.0, payload.clone(), room);
-            let answers = says::ask(Who::Root, None, Some(unit.name()), std::slice::from_ref(&ask))?;
+            let answers =
+                says::ask(Who::Root, None, Some(unit.name()), std::slice::from_ref(&ask))?;
             let sent = unit.send(opcode.0, &payload)?;
             match (answers.to(&ask)?, &sent.outcome) {
                 (Said::Done(0, theirs), Some(outcome)) if outcome.record.status == "done" => {
@@ -117,7 +123,13 @@ fn by_both(rig: &Rig) -> Verdict {
                     same!(row.name, outcome.record.return_code.map(u32::from), Some(*code));
                 }
                 (Said::Refused(_) | Said::Closed(_), None) => {}
-                (said, _) => return Err(format!("{}: the kernel {said:?}, the gate {}", row.name, told(&sent))),
+                (said, _) => {
+                    return Err(format!(
+                        "{}: the kernel {said:?}, the gate {}",
+                        row.name,
+                        told(&sent)
+                    ));
+                }
             }
         }
     }
@@ -160,7 +172,12 @@ fn reads(rig: &Rig, serial: &str) -> Verdict {
         sent += 1;
         let most = usize::try_from(row.size_out).map_err(|error| error.to_string())?;
         if row.size_out != VARIABLE {
-            ensure!(reply.len() >= most, "{}: {} bytes, the kernel's table says {most}", row.name, reply.len());
+            ensure!(
+                reply.len() >= most,
+                "{}: {} bytes, the kernel's table says {most}",
+                row.name,
+                reply.len()
+            );
         }
         match row.id.0 {
             6 => same!(row.name, reply.len(), 64),
@@ -203,7 +220,10 @@ fn alerts(unit: &Unit<'_>) -> Verdict {
     same!("status", status(&sent), "done");
     same!("path", sent.explanation.path, Some("memdev"));
     let after = unit.done(0x4201, &[])?;
-    ensure!(after.get(3) == Some(&life_used) || after.get(2) == Some(&life_used), "before {before:?}, after {after:?}");
+    ensure!(
+        after.get(3) == Some(&life_used) || after.get(2) == Some(&life_used),
+        "before {before:?}, after {after:?}"
+    );
     Ok(())
 }
 

@@ -19,9 +19,11 @@ pub(crate) fn run(report: &mut Report) {
         let unit = rig.open(DRIVE)?;
         for (nsid, disk) in [(1, "nvme0n1"), (2, "nvme0n2")] {
             let data = reply(&unit.message(admin(0x06, nsid, [0; 6], 4096), None)?)?;
-            let blocks = data.first_chunk::<8>().map(|it| u64::from_le_bytes(*it)).ok_or("a short reply")?;
+            let blocks =
+                data.first_chunk::<8>().map(|it| u64::from_le_bytes(*it)).ok_or("a short reply")?;
             let disk = disk.replace("nvme0", unit.name());
-            let sectors: u64 = read(format!("/sys/class/block/{disk}/size"))?.parse().map_err(|_| "no size")?;
+            let sectors: u64 =
+                read(format!("/sys/class/block/{disk}/size"))?.parse().map_err(|_| "no size")?;
             // Both count 512 bytes in QEMU.
             same!(disk, blocks, sectors);
         }
@@ -77,9 +79,10 @@ pub(crate) fn run(report: &mut Report) {
         ensure!(sent.outcome.is_none(), "it was sent: {}", told(&sent));
         Ok(())
     });
-    report.check("a vendor opcode that the log does not list is unreported whoever permits it", || {
-        refused(&rig.open(DRIVE)?.message(admin(0xC2, 0, [0; 6], 512), None)?, "unreported")
-    });
+    report.check(
+        "a vendor opcode that the log does not list is unreported whoever permits it",
+        || refused(&rig.open(DRIVE)?.message(admin(0xC2, 0, [0; 6], 512), None)?, "unreported"),
+    );
     report.check("a command of the data path or the driver is never sent", || {
         let unit = rig.open(DRIVE)?;
         // Create I/O submission queue, create I/O completion queue, asynchronous event, keep alive.
@@ -89,12 +92,15 @@ pub(crate) fn run(report: &mut Report) {
         }
         Ok(())
     });
-    report.check("a format of a namespace is the block layer's ground or asks for more than a permit", || {
-        let unit = rig.open(DRIVE)?;
-        let sent = Rig::by_default().open(DRIVE)?.message(admin(0x80, 1, [0; 6], 0), None)?;
-        ensure!(sent.outcome.is_none(), "{} was formatted: {}", unit.name(), told(&sent));
-        Ok(())
-    });
+    report.check(
+        "a format of a namespace is the block layer's ground or asks for more than a permit",
+        || {
+            let unit = rig.open(DRIVE)?;
+            let sent = Rig::by_default().open(DRIVE)?.message(admin(0x80, 1, [0; 6], 0), None)?;
+            ensure!(sent.outcome.is_none(), "{} was formatted: {}", unit.name(), told(&sent));
+            Ok(())
+        },
+    );
     report.check("data the wrong way is refused before the kernel is asked", || {
         let unit = rig.open(DRIVE)?;
         let message = Message::NvmeAdmin {

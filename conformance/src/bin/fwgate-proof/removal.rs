@@ -23,12 +23,18 @@ pub(crate) fn run(report: &mut Report) {
         under_load(VOLATILE, &identify, &remove, &rescan, VOLATILE)
     });
     report.check("a CXL device is let go by its driver under load and bound again", || {
-        under_load(VOLATILE, &identify, &|unit| driver(unit, "unbind"), &|address| bind("cxl_pci", address), VOLATILE)
+        under_load(
+            VOLATILE,
+            &identify,
+            &|unit| driver(unit, "unbind"),
+            &|address| bind("cxl_pci", address),
+            VOLATILE,
+        )
     });
     report.check("an NVMe drive is removed by sysfs under load and comes back by a rescan", || {
         under_load(DRIVE, &|| log(0x02, 512), &remove, &rescan, DRIVE)
     });
-    report.check("an NVMe drive is reset under load and its openings go on or say so", || reset());
+    report.check("an NVMe drive is reset under load and its openings go on or say so", reset);
     report.check("an NVMe drive is unplugged under load and another one is under its name", || {
         let out = |_: &Unit<'_>| qmp(r#"{"execute":"device_del","arguments":{"id":"nvme0"}}"#);
         let back = |_: &str| {
@@ -121,7 +127,10 @@ fn every_record_ends(rig: &Rig) -> Verdict {
                 open.insert(record.sequence);
             }
             RecordKind::Outcome { decision } => {
-                ensure!(open.remove(&decision), "record {decision} has two outcomes, or none asked for one");
+                ensure!(
+                    open.remove(&decision),
+                    "record {decision} has two outcomes, or none asked for one"
+                );
                 outcomes += 1;
             }
             _ => {}
@@ -147,7 +156,10 @@ fn under_load(
     judged(&ends)?;
     wait_for("the device to be gone", || rig.find(serial).is_err())?;
     let gone = unit.message(message(), None);
-    ensure!(gone.as_ref().map_or(true, |sent| status(sent) != "done"), "a device that is gone answered");
+    ensure!(
+        gone.as_ref().map_or(true, |sent| status(sent) != "done"),
+        "a device that is gone answered"
+    );
     back(&address)?;
     wait_for("the device to come back", || {
         rig.find(new_serial).is_ok_and(|target| rig.open_target(target).is_ok())
@@ -158,7 +170,12 @@ fn under_load(
     for _ in 0..20 {
         let sent = unit.message(message(), None);
         if let Ok(sent) = &sent {
-            ensure!(status(sent) != "done", "the old opening reached {}, which was {name}: {}", new.name(), told(sent));
+            ensure!(
+                status(sent) != "done",
+                "the old opening reached {}, which was {name}: {}",
+                new.name(),
+                told(sent)
+            );
         }
     }
     let sent = new.message(message(), None)?;

@@ -83,7 +83,8 @@ impl Rig {
     /// Opens a target: nodes, then facts.
     pub(crate) fn open_target(&self, target: Target) -> Result<Unit<'_>, String> {
         let reached = self.reach(&target)?;
-        let opened = self.gate.open(Arc::clone(&reached.device)).map_err(|error| error.to_string())?;
+        let opened =
+            self.gate.open(Arc::clone(&reached.device)).map_err(|error| error.to_string())?;
         Ok(Unit { rig: self, target, reached, opened })
     }
 
@@ -151,7 +152,10 @@ pub(crate) fn told(sent: &Sent) -> String {
         Some(outcome) => {
             let record = &outcome.record;
             let (status, code, error) = (record.status, record.return_code, &record.error);
-            format!("{verdict} by {:?}, {status}, code {code:?}, {error:?}; {why}", sent.explanation.path)
+            format!(
+                "{verdict} by {:?}, {status}, code {code:?}, {error:?}; {why}",
+                sent.explanation.path
+            )
         }
     }
 }
@@ -161,7 +165,12 @@ impl Unit<'_> {
         &self.target.name
     }
 
-    fn request<R: fwgate_gate::Route>(&self, route: R, message: Message, scope: Option<Scope>) -> Request<R> {
+    fn request<R: fwgate_gate::Route>(
+        &self,
+        route: R,
+        message: Message,
+        scope: Option<Scope>,
+    ) -> Request<R> {
         let caller = Arc::clone(&self.rig.caller);
         Request { route, message, scope, caller, deadline: PATIENCE }
     }
@@ -205,10 +214,8 @@ impl Unit<'_> {
         message: Message,
         scope: Option<Scope>,
     ) -> Result<Explanation, String> {
-        let request = Request {
-            caller: Arc::new(caller.clone()),
-            ..self.request(Firmware, message, scope)
-        };
+        let request =
+            Request { caller: Arc::new(caller.clone()), ..self.request(Firmware, message, scope) };
         let explain = self.rig.gate.explain(&self.opened, &request, |it, _| it.clone());
         explain.map_err(|error| error.to_string())
     }
@@ -220,7 +227,12 @@ impl Unit<'_> {
     }
 
     /// Does a CXL command by a kernel interface.
-    pub(crate) fn run(&self, key: &'static str, opcode: u16, payload: &[u8]) -> Result<Sent, String> {
+    pub(crate) fn run(
+        &self,
+        key: &'static str,
+        opcode: u16,
+        payload: &[u8],
+    ) -> Result<Sent, String> {
         self.follow(key, opcode, payload, &mut |_| ControlFlow::Continue(()))
     }
 
@@ -233,7 +245,8 @@ impl Unit<'_> {
         progress: &mut dyn FnMut(Background) -> ControlFlow<()>,
     ) -> Result<Sent, String> {
         let interface = self.reached.interfaces.iter().find(|it| it.key() == key);
-        let interface = interface.ok_or_else(|| format!("{} has no interface `{key}`", self.name()))?;
+        let interface =
+            interface.ok_or_else(|| format!("{} has no interface `{key}`", self.name()))?;
         let message = Message::Cxl { opcode, payload: payload.to_vec() };
         let request = self.request(Kernel { interface: key }, message, None);
         let ran = self.rig.gate.run(&self.opened, interface, request, progress);
@@ -241,15 +254,14 @@ impl Unit<'_> {
     }
 
     /// Does a CXL command by a kernel interface, which has to succeed.
-    pub(crate) fn ran(&self, key: &'static str, opcode: u16, payload: &[u8]) -> Result<Vec<u8>, String> {
+    pub(crate) fn ran(
+        &self,
+        key: &'static str,
+        opcode: u16,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, String> {
         let sent = self.run(key, opcode, payload)?;
         reply(&sent).map_err(|why| format!("{} {opcode:04x}h by {key}: {why}", self.name()))
-    }
-
-    /// Whether the kernel has this interface for the device now.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        let around = self.reached.device.around();
-        around.interfaces.is_some_and(|keys| keys.contains(&key))
     }
 
     /// One of the CXL memory device's own files in sysfs.

@@ -10,6 +10,7 @@ use fwgate_gate::Caller;
 use fwgate_policy::Scope;
 use fwgate_wire::cxl::features::feature_uuid;
 
+use crate::discovery::DRIVE;
 use crate::features::{get, node, set};
 use crate::report::{Report, Verdict, ensure, same};
 use crate::rig::{Rig, Unit};
@@ -61,28 +62,64 @@ fn commands() -> Vec<Command> {
 pub(crate) fn run(report: &mut Report) {
     let rig = Rig::new();
     let by_default = Rig::by_default();
-    report.check("each identity is seen as what it is, and capabilities of a namespace count for nothing", || {
-        for who in Who::ALL {
-            let caller = says::ask(who, None, None, &[])?.caller;
-            let seen = (caller.uid, caller.capabilities.sys_admin, caller.capabilities.sys_rawio);
-            let expected = match who {
-                Who::Root => (0, true, true),
-                Who::Nobody => (65534, false, false),
-                Who::Rawio => (65534, false, true),
-                Who::RootOfNamespace | Who::NobodyOfNamespace => (0, false, false),
-            };
-            same!(who.name(), seen, expected);
-        }
-        Ok(())
-    });
+    report.check(
+        "each identity is seen as what it is, and capabilities of a namespace count for nothing",
+        || {
+            for who in Who::ALL {
+                let caller = says::ask(who, None, None, &[])?.caller;
+                let seen =
+                    (caller.uid, caller.capabilities.sys_admin, caller.capabilities.sys_rawio);
+                let expected = match who {
+                    Who::Root => (0, true, true),
+                    Who::Nobody => (65534, false, false),
+                    Who::Rawio => (65534, false, true),
+                    Who::RootOfNamespace | Who::NobodyOfNamespace => (0, false, false),
+                };
+                same!(who.name(), seen, expected);
+            }
+            Ok(())
+        },
+    );
     for mode in [0o600, 0o666] {
         for who in Who::ALL {
-            let name = format!("with nodes of mode {mode:o} the gate allows {} nothing that the kernel refuses", who.name());
+            let name = format!(
+                "with nodes of mode {mode:o} the gate allows {} nothing that the kernel refuses",
+                who.name()
+            );
             let mut lines = Vec::new();
             report.check(&name, || matrix(&rig, &by_default, who, mode, &mut lines));
             for line in lines {
                 report.note(line);
             }
+            let name = format!(
+                "with a node of mode {mode:o} the gate of {} reads of a drive what the kernel lets it",
+                who.name()
+            );
+            report.check(&name, || by_own_gate(&rig, who, mode));
+        }
+    }
+}
+
+/// A gate in a process of somebody's own gets no further than the kernel lets that process.
+fn by_own_gate(rig: &Rig, who: Who, mode: u32) -> Verdict {
+    let drive = rig.find(DRIVE)?.name;
+    let path = format!("/dev/{drive}");
+    let set = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode));
+    set(mode).map_err(|error| format!("{path}: {error}"))?;
+    let opened = says::gate(who, &drive);
+    set(0o600).map_err(|error| format!("{path}: {error}"))?;
+    let owner = matches!(who, Who::Root | Who::RootOfNamespace);
+    match opened? {
+        Ok(()) if who == Who::Root => Ok(()),
+        Ok(()) => Err("it read the drive's facts".to_owned()),
+        // The driver asks for CAP_SYS_ADMIN for what the facts are read with.
+        Err(why) if (owner || mode == 0o666) && who != Who::Root => {
+            ensure!(why.contains("CAP_SYS_ADMIN"), "{why}");
+            Ok(())
+        }
+        Err(why) => {
+            ensure!(who != Who::Root && why.contains("errno 13"), "{why}");
+            Ok(())
         }
     }
 }
@@ -123,14 +160,23 @@ fn compare(
         let by_capability = said.errno() == Some(EPERM);
         let by_mode = matches!(said, Said::Closed(EACCES));
         if by_capability && (permitted || default) {
-            wrong.push(format!("{} {scope}: the gate allows what the kernel refuses by EPERM", command.name));
+            wrong.push(format!(
+                "{} {scope}: the gate allows what the kernel refuses by EPERM",
+                command.name
+            ));
         }
         if by_mode && default {
-            wrong.push(format!("{} {scope}: allowed by default, closed by the node's mode", command.name));
+            wrong.push(format!(
+                "{} {scope}: allowed by default, closed by the node's mode",
+                command.name
+            ));
         }
         // The other way round for who has every right: what the kernel does is not refused.
         if who == Who::Root && matches!(said, Said::Done(0, _)) && !permitted {
-            wrong.push(format!("{} {scope}: the kernel does it for root and the gate refuses", command.name));
+            wrong.push(format!(
+                "{} {scope}: the kernel does it for root and the gate refuses",
+                command.name
+            ));
         }
     }
     expected(who, mode, &commands, &answers)?;

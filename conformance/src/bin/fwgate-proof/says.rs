@@ -208,7 +208,9 @@ pub(crate) fn ask(
     let capabilities = Capabilities { sys_admin: *sys_admin == 1, sys_rawio: *sys_rawio == 1 };
     let caller = Caller::stand_in(*uid, *gid, Vec::new(), capabilities);
     let said: Option<Vec<Said>> = lines.map(Said::parse).collect();
-    let said = said.filter(|said| said.len() == asks.len()).ok_or_else(|| failed("answers are missing"))?;
+    let said = said
+        .filter(|said| said.len() == asks.len())
+        .ok_or_else(|| failed("answers are missing"))?;
     Ok(Answers { caller, said: asks.iter().cloned().zip(said).collect() })
 }
 
@@ -255,7 +257,9 @@ use fwgate_conformance::build::{ARG, OUTPUT};
 
 fn make(theirs: &mut Theirs, ask: &Ask) -> Said {
     let call = match ask {
-        Ask::Rpc(scope, opcode, payload) => Rpc::new(*scope, request((*opcode).into(), payload)).call(),
+        Ask::Rpc(scope, opcode, payload) => {
+            Rpc::new(*scope, request((*opcode).into(), payload)).call()
+        }
         Ask::Id(id, payload, room) => Send::id(*id, payload.clone(), *room).call(),
         Ask::Raw(opcode, payload, room) => Send::raw(*opcode, payload.clone(), *room).call(),
     };
@@ -272,6 +276,32 @@ fn make(theirs: &mut Theirs, ask: &Ask) -> Said {
         let size = word(ARG + 32) as usize;
         Said::Done(word(ARG + 12), outcome.bytes(OUTPUT, size.min(4096)))
     }
+}
+
+/// The first argument of the child that opens a device by a gate of its own.
+pub(crate) const GATE: &str = "--gate-says";
+
+/// What a gate in a process of somebody's own comes to when it opens a device; everything is permitted there.
+pub(crate) fn gate(who: Who, name: &str) -> Result<Result<(), String>, String> {
+    let args = [GATE.to_owned(), name.to_owned()];
+    let output = who.command(&args).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{}: {error}", who.name()))?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    match text.strip_prefix("not opened: ") {
+        Some(why) => Ok(Err(why.to_owned())),
+        None if text == "opened" => Ok(Ok(())),
+        None => Err(format!("{}: {}, `{text}`", who.name(), output.status)),
+    }
+}
+
+/// The child of that.
+pub(crate) fn gate_child(args: &[String]) -> ExitCode {
+    let [name] = args else { return ExitCode::from(2) };
+    match crate::rig::Rig::new().open(name) {
+        Ok(_) => println!("opened"),
+        Err(why) => println!("not opened: {}", why.replace('\n', " ")),
+    }
+    ExitCode::SUCCESS
 }
 
 /// Becomes nobody, keeps CAP_SYS_RAWIO, and goes on as this program.
@@ -295,7 +325,10 @@ fn keep() -> io::Result<()> {
     t::set_thread_res_gid(gid, gid, gid)?;
     t::set_thread_res_uid(uid, uid, uid)?;
     let only = CapabilitySet::SYS_RAWIO;
-    t::set_capabilities(None, CapabilitySets { effective: only, permitted: only, inheritable: only })?;
+    t::set_capabilities(
+        None,
+        CapabilitySets { effective: only, permitted: only, inheritable: only },
+    )?;
     t::configure_capability_in_ambient_set(CapabilitySet::SYS_RAWIO, true)?;
     Ok(())
 }

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use fwgate_gate::DeviceFacts;
+use fwgate_policy::FeatureFacts;
 use fwgate_wire::Uuid;
 use fwgate_wire::cxl;
 use fwgate_wire::cxl::features::{FeatureEntry, SupportedFeatures};
@@ -33,7 +35,8 @@ const HEAD: usize = 8;
 /// What `features list` prints.
 #[derive(Debug, Serialize)]
 struct Listed {
-    features: Vec<Row>,
+    /// Null where no path of this machine leads to the list.
+    features: Option<Vec<Row>>,
 }
 
 /// A feature.
@@ -87,24 +90,30 @@ fn list(ui: &mut Ui, args: &DeviceArgs, timeout: Option<Duration>) -> Result<Exi
     job.only_cxl("features")?;
     let facts = job.opened().facts();
     // They were read when the device was opened, on record.
-    let features = facts
-        .features()
-        .unwrap_or_default()
-        .iter()
-        .map(|entry| Row {
-            feature: info::feature(entry, facts),
-            default_readable: entry.flags & 1 << 5 != 0,
-            saved_readable: entry.flags & 1 << 6 != 0,
-        })
-        .collect();
+    let row = |entry| Row::of(entry, facts);
+    let features = facts.features().map(|features| features.iter().map(row).collect());
     job.finish(ui, "fwgate.features/1", Ok(Some(Listed { features })), text)
 }
 
+impl Row {
+    fn of(entry: &FeatureFacts, facts: &DeviceFacts) -> Self {
+        Self {
+            feature: info::feature(entry, facts),
+            default_readable: entry.flags & 1 << 5 != 0,
+            saved_readable: entry.flags & 1 << 6 != 0,
+        }
+    }
+}
+
 fn text(listed: &Listed, width: usize) -> String {
-    if listed.features.is_empty() {
+    let Some(features) = &listed.features else {
+        return "The list of features cannot be read: no path here leads to it; see: fwgate doctor\n"
+            .to_owned();
+    };
+    if features.is_empty() {
         return "The device lists no features.\n".to_owned();
     }
-    let rows = listed.features.iter().map(|row| {
+    let rows = features.iter().map(|row| {
         let feature = &row.feature;
         vec![
             feature.name.map_or_else(|| feature.uuid.clone(), ToOwned::to_owned),

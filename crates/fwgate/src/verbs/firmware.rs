@@ -146,7 +146,10 @@ fn state(job: &mut Job) -> Result<State, Stop> {
 fn carry(job: &mut Job, args: &FirmwareUpdateArgs, image: &[u8]) -> Result<Option<Updated>, Stop> {
     let before = state(job)?;
     let slot = args.slot.unwrap_or_else(|| before.spare());
-    let message = message::transfer_firmware(slot, image);
+    // The kernel's loader chooses the slot; a device in software has none that could.
+    let by_loader = job.has_interface(LOADER) && !job.opened().record().emulated;
+    let written = if by_loader { args.slot.unwrap_or(0) } else { slot };
+    let message = message::transfer_firmware(written, image);
     let activation = match args.activate {
         Activate::Reset => Some(message::activate_firmware(slot, true)),
         Activate::Now => Some(message::activate_firmware(slot, false)),
@@ -154,7 +157,8 @@ fn carry(job: &mut Job, args: &FirmwareUpdateArgs, image: &[u8]) -> Result<Optio
     };
     if job.dry_run() {
         job.foresee(&message)?;
-        if let Some(activation) = &activation {
+        // The kernel's loader activates what it wrote, in one.
+        if let Some(activation) = activation.as_ref().filter(|_| !by_loader) {
             job.foresee(activation)?;
         }
         return Ok(None);

@@ -48,6 +48,7 @@ fn read(ui: &mut Ui, args: &LabelsReadArgs, timeout: Option<Duration>) -> Result
     let output = Output::prepare(&args.file, args.force)?;
     let mut job = Job::open(ui, &args.device.device, "labels read", timeout)?;
     job.only_cxl("labels")?;
+    job.take_long();
     let result = content(&mut job);
     let bytes = result.as_ref().ok().map(|(_, bytes)| bytes.clone());
     let result = result.map(|(area, bytes)| Some(Labels { area, length: bytes.len() }));
@@ -102,6 +103,7 @@ fn write(ui: &mut Ui, args: &LabelsWriteArgs, timeout: Option<Duration>) -> Resu
     let (device, dry) = (&args.change.device, args.change.dry_run);
     let mut job = Job::open_to_change(ui, device, "labels write", timeout, dry)?;
     job.only_cxl("labels")?;
+    job.take_long();
     let result = put(&mut job, args, &bytes);
     job.finish(ui, "fwgate.labels/1", result, |labels, _| {
         format!("{} bytes of labels written, and read back as they were written\n", labels.length)

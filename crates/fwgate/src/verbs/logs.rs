@@ -117,6 +117,7 @@ fn get(ui: &mut Ui, args: &LogsGetArgs, timeout: Option<Duration>) -> Result<Exi
     }
     let output = Output::prepare_any(args.output.output.as_deref(), args.output.force)?;
     let mut job = Job::open(ui, &args.device.device, "logs get", timeout)?;
+    job.take_long();
     let result = read(&mut job, &args.log);
     let content = result.as_ref().ok().map(|log| log.content.clone());
     let raw = ui.format() == Format::Raw && content.is_some();

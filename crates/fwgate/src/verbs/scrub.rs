@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use fwgate_wire::Uuid;
 use fwgate_wire::cxl::features::feature_uuid;
+use fwgate_wire::{Uuid, cxl};
 use serde::Serialize;
 
 use crate::cli::typed::{ScrubSetArgs, ScrubVerb};
@@ -17,6 +17,11 @@ use crate::output::Ui;
 use crate::output::table::{pairs, table};
 use crate::verbs::features;
 
+/// The kernel's interface to the patrol scrub.
+const EDAC: &str = "edac-scrub";
+/// Bytes of its value.
+const PATROL_BYTES: u16 = 4;
+
 /// What `scrub` prints.
 #[derive(Debug, Serialize)]
 struct Scrub {
@@ -24,6 +29,9 @@ struct Scrub {
     patrol: Option<Decoded>,
     /// The error check scrub of DDR5, unit by unit; null where the device has none.
     error_check: Option<Vec<media::EcsUnit>>,
+    /// It was set, and cannot be read back here.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    set: bool,
 }
 
 /// Runs `scrub`.
@@ -60,6 +68,7 @@ fn show(job: &mut Job) -> Result<Scrub, Stop> {
             ),
             None => None,
         },
+        set: false,
     })
 }
 
@@ -72,11 +81,41 @@ fn patrol(job: &mut Job) -> Result<Option<Decoded>, Stop> {
 fn value(job: &mut Job, uuid: Uuid) -> Result<Option<Vec<u8>>, Stop> {
     match features::listed(job, uuid) {
         Some(size) => features::read(job, uuid, size, 0).map(Some),
+        // No path leads to the list; the kernel makes its interface only where there is the feature.
+        None if uuid == feature_uuid::PATROL_SCRUB && unlisted(job) => {
+            features::read(job, uuid, PATROL_BYTES, 0).map(Some)
+        }
         None => Ok(None),
     }
 }
 
+/// Whether the features cannot be listed here, and the kernel drives the patrol scrub.
+fn unlisted(job: &Job) -> bool {
+    job.opened().facts().features().is_none() && job.has_interface(EDAC)
+}
+
+/// Whether the setting is kept over a reset: Linux always asks for that, `drivers/cxl/core/edac.c` @
+/// v7.3. A device in software keeps none.
+fn saved(job: &Job) -> bool {
+    job.has_interface(EDAC) && !job.opened().record().emulated
+}
+
+/// The version that Set Feature names.
+fn version(job: &mut Job) -> Result<u8, Stop> {
+    let known = cxl::table::feature(feature_uuid::PATROL_SCRUB.as_bytes());
+    match known.and_then(|row| row.set_version).filter(|_| unlisted(job)) {
+        Some(version) => Ok(version),
+        None => Ok(features::entry(job, feature_uuid::PATROL_SCRUB)?.set_version),
+    }
+}
+
 fn set(job: &mut Job, args: &ScrubSetArgs) -> Result<Option<Scrub>, Stop> {
+    // Both settings are named: nothing has to be read, and perhaps nothing can be.
+    if let (Some(hours), true) = (args.hours, (args.on || args.off) && unlisted(job)) {
+        let version = version(job)?;
+        let done = job.change(&message::set_scrub(version, saved(job), hours, args.on))?;
+        return Ok(done.map(|_| Scrub { patrol: None, error_check: None, set: true }));
+    }
     let Some(now) = patrol(job)? else {
         let detail = "the device has no patrol scrub";
         return Err(CliError::new(Exit::NotFound, "no-feature", detail).into());
@@ -90,8 +129,8 @@ fn set(job: &mut Job, args: &ScrubSetArgs) -> Result<Option<Scrub>, Stop> {
         return Err(CliError::usage("bad-value", detail).argument("--hours").into());
     }
     let on = args.on || !args.off && now.flag("on");
-    let version = features::entry(job, feature_uuid::PATROL_SCRUB)?.set_version;
-    match job.change(&message::set_scrub(version, hours, on))? {
+    let version = version(job)?;
+    match job.change(&message::set_scrub(version, saved(job), hours, on))? {
         Some(_) => show(job).map(Some),
         None => Ok(None),
     }
@@ -105,6 +144,9 @@ fn nonsense(what: &str) -> CliError {
 fn text(scrub: &Scrub, width: usize) -> String {
     let mut text = String::new();
     match &scrub.patrol {
+        None if scrub.set => {
+            text.push_str("The patrol scrub was set; it cannot be read back here.\n")
+        }
         Some(patrol) => {
             text.push_str("patrol scrub\n");
             text.push_str(&pairs(width, 2, &patrol.rows()));

@@ -38,7 +38,7 @@ pub(crate) struct Scripted {
     pub(crate) probe_delay: Duration,
     pub(crate) background: Mutex<Option<Background>>,
     pub(crate) around: Mutex<Around>,
-    pub(crate) path: Path,
+    pub(crate) path: Arc<Mutex<Path>>,
 }
 
 pub(crate) fn ok(payload: &[u8]) -> Result<Reply, SubmitError> {
@@ -72,7 +72,11 @@ impl Scripted {
             probe_delay: Duration::ZERO,
             background: Mutex::new(None),
             around: Mutex::new(Around::driven_by_nobody()),
-            path: Path { kind: PathKind::Emulated, follows_background: true, admits_caller: true },
+            path: Arc::new(Mutex::new(Path {
+                kind: PathKind::Emulated,
+                follows_background: true,
+                admits_caller: true,
+            })),
         }
     }
 
@@ -124,12 +128,13 @@ impl Device for Scripted {
         self.around.lock().unwrap().clone()
     }
     fn paths(&self, _: &Caller) -> Vec<Path> {
-        vec![self.path]
+        vec![*self.path.lock().unwrap()]
     }
     fn path(&self, route: Judged<'_>, _: &Message, _: &Caller) -> Result<Path, NoPath> {
+        let path = *self.path.lock().unwrap();
         Ok(match route {
-            Judged::Firmware => self.path,
-            Judged::Kernel(_) => Path { kind: PathKind::KernelInterface, ..self.path },
+            Judged::Firmware => path,
+            Judged::Kernel(_) => Path { kind: PathKind::KernelInterface, ..path },
         })
     }
     fn pace(&self) -> Pace {

@@ -4,31 +4,35 @@
 //! The answer is taken for a right that the caller has anyway, so it is no only where that is
 //! certain to be so.
 //!
-//! *Invariants*: read and write are both needed. An access control list is not evaluated: with one,
+//! *Invariants*: read and write are both needed, and search in each folder on the way. An access control list is not evaluated: with one,
 //! only the owner and root are let in.
 //!
 //! *Spec*: `acl_permission_check`, `generic_permission` in `fs/namei.c @ v7.3`.
 
 use fwgate_gate::Caller;
 
-use crate::discover::Access;
+use crate::discover::{Access, Bits};
 
 /// Whether this caller may open a node with this access for reading and writing.
 pub(crate) fn admits(access: &Access, caller: &Caller) -> bool {
-    if is_root(caller) {
-        return true;
-    }
+    is_root(caller)
+        || (allows(&access.node, caller, 0o6)
+            && access.folders.iter().all(|folder| allows(folder, caller, 0o1)))
+}
+
+/// Whether a file's owner and mode give these rights.
+fn allows(file: &Bits, caller: &Caller, rights: u32) -> bool {
     // The kernel looks at one class only: an owner without rights has none as a member.
-    let shift = if access.uid == caller.uid {
+    let shift = if file.uid == caller.uid {
         6
-    } else if access.acl {
+    } else if file.acl {
         return false;
-    } else if access.gid == caller.gid || caller.groups.contains(&access.gid) {
+    } else if file.gid == caller.gid || caller.groups.contains(&file.gid) {
         3
     } else {
         0
     };
-    access.mode >> shift & 0o6 == 0o6
+    file.mode >> shift & rights == rights
 }
 
 /// Root of the machine: user 0 with capabilities that count, never user 0 alone.
@@ -48,7 +52,10 @@ mod tests {
 
     #[test]
     fn the_one_class_that_the_kernel_looks_at_counts() {
-        let node = |mode, acl| Access { uid: 7, gid: 70, mode, acl };
+        let node = |mode, acl| Access {
+            node: Bits { uid: 7, gid: 70, mode, acl },
+            folders: vec![Bits { uid: 0, gid: 0, mode: 0o755, acl: false }],
+        };
         for (mode, who, admitted) in [
             (0o600, caller(7, 1, &[], false), true),
             (0o600, caller(8, 70, &[], false), false),
@@ -67,5 +74,19 @@ mod tests {
         }
         assert!(!admits(&node(0o666, true), &caller(8, 70, &[], false)), "a list may take away");
         assert!(admits(&node(0o600, true), &caller(7, 1, &[], false)));
+    }
+
+    #[test]
+    fn a_folder_that_may_not_be_searched_keeps_everyone_but_root_from_its_nodes() {
+        let node = Bits { uid: 7, gid: 70, mode: 0o666, acl: false };
+        let outer = Bits { uid: 0, gid: 0, mode: 0o755, acl: false };
+        for (mode, acl, admitted) in
+            [(0o755, false, true), (0o711, false, true), (0o700, false, false), (0o755, true, false)]
+        {
+            let inner = Bits { uid: 0, gid: 0, mode, acl };
+            let access = Access { node, folders: vec![inner, outer] };
+            assert_eq!(admits(&access, &caller(7, 70, &[], false)), admitted, "{mode:o} {acl}");
+            assert!(admits(&access, &caller(0, 0, &[], true)));
+        }
     }
 }

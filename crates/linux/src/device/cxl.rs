@@ -65,6 +65,9 @@ pub(super) struct Nodes {
     pub(super) fwctl: Result<OwnedFd, String>,
 }
 
+/// The most features of a device that are remembered; as many as the gate reads.
+const MAX_FEATURES: usize = 4096;
+
 /// What replies told so far, for the kernel's rules in words.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -262,13 +265,23 @@ impl CxlDevice {
             if first {
                 features.clear();
             }
-            features.extend(page.entries().iter().map(|entry| FeatureFacts {
-                uuid: entry.uuid,
-                flags: entry.flags.get(),
-                effects: entry.effects.get(),
-                get_size: entry.get_size.get(),
-                set_size: entry.set_size.get(),
-            }));
+            for entry in page.entries() {
+                let entry = FeatureFacts {
+                    uuid: entry.uuid,
+                    flags: entry.flags.get(),
+                    effects: entry.effects.get(),
+                    get_size: entry.get_size.get(),
+                    set_size: entry.set_size.get(),
+                };
+                // Pages are asked for again and again, and a device may tell of others each time.
+                if let Some(known) = features.iter_mut().find(|known| known.uuid == entry.uuid) {
+                    *known = entry;
+                } else if features.len() < MAX_FEATURES {
+                    features.push(entry);
+                } else {
+                    break;
+                }
+            }
         } else if command == GET_LOG {
             let Ok((request, _)) = GetLogRequest::ref_from_prefix(payload) else { return };
             let Ok(log) = CommandEffectsLog::parse(&answer.payload) else { return };
@@ -277,6 +290,13 @@ impl CxlDevice {
                 seen.set_feature = Some(seen.set_feature.unwrap_or(false) || listed);
             }
         }
+    }
+
+    /// How many features are remembered.
+    #[cfg(test)]
+    pub(super) fn features_seen(&self) -> usize {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.features.as_ref().map_or(0, Vec::len)
     }
 
     /// Whether the kernel would let a caller in at a node of this kind.

@@ -65,6 +65,12 @@ pub enum OpenError {
         /// What it answers.
         what: String,
     },
+    /// What is behind its name is not what was found there.
+    #[error("`{device}` is not the device that was found under this name; look again")]
+    Exchanged {
+        /// The device's name.
+        device: String,
+    },
     /// Nothing is known of this family of devices.
     #[error(
         "`{device}` is a fwctl device of a family that this version does not speak (`{family}`)"
@@ -89,14 +95,40 @@ pub fn open(
 ) -> Result<Reached, OpenError> {
     let roots = &machine.roots;
     let marks = Arc::new(Marks::new(roots, target, uevents));
-    match &target.kind {
+    let reached = match &target.kind {
         Kind::Cxl { .. } => CxlDevice::open(roots, target, marks),
         Kind::Nvme(_) => NvmeDevice::open(roots, target, marks),
         Kind::Fwctl(fwctl) => {
             let (device, family) = (target.name.clone(), fwctl.family.name());
             Err(OpenError::Family { device, family })
         }
-    }
+    }?;
+    still_there(machine, target)?;
+    Ok(reached)
+}
+
+/// What is open now leads to one device for good; what is known of the device was found before, and
+/// another one may have come under its name and number meanwhile. So it is looked at again.
+fn still_there(machine: &Machine, target: &Target) -> Result<(), OpenError> {
+    let exchanged = || OpenError::Exchanged { device: target.name.clone() };
+    let now = machine.scan().map_err(|_| exchanged())?;
+    let mut now = now.targets().into_iter().filter(|now| now.name == target.name);
+    let same = now.next().is_some_and(|now| what_it_is(&now) == what_it_is(target));
+    if same { Ok(()) } else { Err(exchanged()) }
+}
+
+/// What does not change for as long as it is the same device.
+fn what_it_is(target: &Target) -> impl PartialEq {
+    let function = target.function().map(|it| (it.address, it.vendor, it.device, it.serial));
+    let (serial, child) = match &target.kind {
+        Kind::Cxl { memdev, fwctl } => {
+            (memdev.serial.map(|it| it.to_string()), fwctl.as_ref().map(|it| it.number))
+        }
+        Kind::Nvme(controller) => (controller.serial.as_ref().map(ToString::to_string), None),
+        Kind::Fwctl(_) => (None, None),
+    };
+    let place = (target.folder().to_owned(), target.number());
+    (place, function, serial, child, target.physical.slots.clone())
 }
 
 /// Where a device is. The serial number is what sysfs says that the device says.

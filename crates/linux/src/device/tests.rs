@@ -22,12 +22,13 @@ use zerocopy::native_endian::U32;
 
 use super::cxl::{CxlDevice, Nodes};
 use super::nvme::NvmeDevice;
-use crate::discover::Marks;
+use super::{OpenError, still_there};
+use crate::discover::{Machine, Marks};
 use crate::sys::Ioctls;
 use crate::sys::fwctl::{Addressed, Info};
 use crate::sys::memdev::{MAX_ROWS, Sent as WroteBack, Which};
 use crate::sys::nvme::{Admin, AdminDone, Pages, Width};
-use tree::{MEM, NVME, Tree};
+use tree::{FUNCTION, MEM, NVME, Tree};
 
 const CEL: [u8; 16] = [
     0x0d, 0xa9, 0xc0, 0xb5, 0xbf, 0x41, 0x4b, 0x78, 0x8f, 0x79, 0x96, 0xb1, 0x62, 0x3b, 0x3f, 0x17,
@@ -435,4 +436,58 @@ fn an_nvme_command_gets_no_shorter_time_than_the_drivers_own() {
     let times: Vec<usize> = calls.iter().map(|(_, _, time)| *time).collect();
     assert_eq!(times[0], 0, "the driver's own");
     assert!(times[1] > 60_000 && times[1] <= 600_000, "{times:?}");
+}
+
+#[test]
+fn a_device_that_was_exchanged_between_finding_and_opening_is_not_opened() {
+    let tree = memory();
+    let (machine, target) = (Machine { roots: tree.roots() }, tree.target("mem0"));
+    let opens = || still_there(&machine, &target);
+    assert_eq!(opens(), Ok(()));
+    // Other firmware is the same device.
+    tree.file(format!("sys/{MEM}/firmware_version"), "other\n");
+    assert_eq!(opens(), Ok(()));
+    let exchanged = Err(OpenError::Exchanged { device: "mem0".to_owned() });
+    for (file, was, other) in [
+        (format!("sys/{FUNCTION}/vendor"), "0x8086\n", "0x1e98\n"),
+        (format!("sys/{MEM}/serial"), "0x1001\n", "0x1002\n"),
+        (format!("sys/{MEM}/dev"), "248:0\n", "248:1\n"),
+    ] {
+        tree.file(&file, other);
+        assert_eq!(opens(), exchanged, "{file}");
+        tree.file(&file, was);
+        assert_eq!(opens(), Ok(()));
+    }
+    tree.remove(format!("sys/{MEM}"));
+    assert_eq!(opens(), exchanged);
+}
+
+#[test]
+fn asking_for_features_again_and_again_takes_no_more_memory() {
+    let tree = memory();
+    let (device, _) = cxl(&tree, with_fwctl());
+    let gate = gate();
+    let opened = gate.open(device.clone()).unwrap();
+    let page = |start: u16| {
+        let payload = [&64_u32.to_le_bytes()[..], &start.to_le_bytes(), &[0, 0]].concat();
+        let sent = send(&gate, &opened, request(0x0500, &payload, None));
+        assert_eq!(sent.outcome.unwrap().record.status, "done");
+    };
+    // Another page than the first one, which begins the list anew.
+    for _ in 0..100 {
+        page(1);
+    }
+    assert_eq!(device.features_seen(), 1);
+}
+
+#[test]
+fn a_node_that_is_not_the_devices_own_lets_nobody_in() {
+    let tree = memory();
+    // Whoever may write in the folder puts a file of their own there, open to all.
+    tree.file("dev/cxl/mem0", "");
+    let (device, _) = cxl(&tree, with_fwctl());
+    let message = Message::Cxl { opcode: 0x4000, payload: Vec::new() };
+    let anyone = Caller::stand_in(7, 7, Vec::new(), Capabilities::default());
+    let path = device.path(fwgate_policy::Route::Firmware, &message, &anyone).unwrap();
+    assert!(!path.admits_caller);
 }

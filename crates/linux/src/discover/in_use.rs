@@ -7,6 +7,8 @@
 //! *Invariants*: any sign of use counts. What could not be read counts as a possible use. Nothing
 //! is opened but text: an exclusive open would tell more, and would make somebody's mount fail.
 //!
+//! Only in the initial PID namespace is process 1 the machine's; in another one there is always doubt.
+//!
 //! What nothing here can see: a process that has the disk open without mounting it, another host,
 //! and a file system that only another mount namespace has and that leaves no trace in `/sys/fs`.
 //!
@@ -25,6 +27,9 @@ use super::{DeviceNumber, Roots};
 
 /// Folders of `/sys/fs` in which names are no disks', and in which others may make them.
 const NO_DISKS: [&str; 6] = ["bpf", "cgroup", "fuse", "pstore", "resctrl", "selinux"];
+/// The initial PID namespace: `PROC_PID_INIT_INO`, `include/linux/proc_ns.h @ v7.3`. Who is in it is
+/// seen in its own procfs only, so that where this is `self`, process 1 is the machine's.
+const PID_NS_INIT: &str = "pid:[4026531836]";
 /// The longest mount table that is read.
 const TABLE: usize = 16 << 20;
 
@@ -46,7 +51,11 @@ impl Users {
         match Tree::open(&roots.proc()) {
             Err(_) => users.doubt = true,
             Ok(proc) => {
-                // The gate may have mounts of its own; process 1 has the machine's.
+                // The gate may have mounts of its own; process 1 has the machine's, unless this is a
+                // container's.
+                if proc.link_name("self/ns/pid").ok().flatten().as_deref() != Some(PID_NS_INIT) {
+                    users.doubt = true;
+                }
                 for table in ["self/mountinfo", "1/mountinfo"] {
                     match proc.read(table, TABLE) {
                         Ok(bytes) => users.mounts(&bytes),

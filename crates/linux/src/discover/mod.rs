@@ -36,7 +36,7 @@ pub use drivers::Drivers;
 pub use fwctl::{Family, Fwctl, Parent};
 pub use generation::Marks;
 pub use name::FindError;
-pub(crate) use node::Access;
+pub(crate) use node::{Access, Bits};
 pub use node::{Node, NodeError, NodeKind};
 pub use nvme::{Controller, Namespace};
 pub use pci::{CLASS_CXL_MEMORY, CLASS_NVME, PciAddress, PciFunction};

@@ -95,9 +95,17 @@ impl NodeError {
     }
 }
 
-/// A node's owner and mode.
+/// Whom a node lets in, as far as owners and modes tell.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Access {
+    pub(crate) node: Bits,
+    /// The folders that lead to it, up to that of all nodes.
+    pub(crate) folders: Vec<Bits>,
+}
+
+/// Owner and mode of a node or a folder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Bits {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     /// The twelve lowest bits.
@@ -159,18 +167,27 @@ impl Node {
         }
     }
 
-    /// Its owner and mode; `None` where it is not there or cannot be looked at.
+    /// Whom it lets in; `None` where it is not there, is not this device's, or cannot be looked at.
     pub(crate) fn access(&self, roots: &Roots) -> Option<Access> {
         let path = self.whole(roots);
         let stat = fs::lstat(&path).ok()?;
+        // Whoever may write in its folder can put a file of their own in its place.
+        self.check(&path, &stat).ok()?;
+        let mut folders = Vec::new();
+        for folder in path.ancestors().skip(1).take_while(|it| it.starts_with(roots.dev())) {
+            folders.push(Bits::of(&fs::lstat(folder).ok()?, folder));
+        }
+        Some(Access { node: Bits::of(&stat, &path), folders })
+    }
+}
+
+impl Bits {
+    fn of(stat: &fs::Stat, path: &Path) -> Self {
         let mut nothing: [u8; 0] = [];
-        let acl = fs::lgetxattr(&path, "system.posix_acl_access", &mut nothing[..]);
-        Some(Access {
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            mode: stat.st_mode & 0o7777,
-            acl: acl.is_ok_and(|length| length > 0),
-        })
+        let list = fs::lgetxattr(path, "system.posix_acl_access", &mut nothing[..]);
+        // What cannot be told may be a list.
+        let acl = !matches!(list, Ok(0) | Err(Errno::NODATA | Errno::OPNOTSUPP));
+        Self { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777, acl }
     }
 }
 

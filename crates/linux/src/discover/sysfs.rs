@@ -7,12 +7,14 @@
 //! *Invariants*: nothing outside the root is opened: the kernel resolves each path beneath it. Only
 //! regular files are opened for reading, so no FIFO blocks and no device is woken. No more than the
 //! stated limit is read. A path that vanishes is [`ReadError::Gone`], which a scan takes for an
-//! answer and not for a failure.
+//! answer and not for a failure. Under the machine's own `/proc` and `/sys` only what the kernel's own
+//! file systems say counts: containers lay files of their own over some of procfs (lxcfs over
+//! `/proc/swaps`), and in a mount namespace of one's own anything can stand there.
 //!
 //! *Not here*: which files there are (`cxl`, `nvme`, `pci`, `fwctl`).
 //!
 //! *Spec*: an attribute is at most one page, `fs/sysfs/file.c @ v7.3`; RESOLVE_BENEATH,
-//! `include/uapi/linux/openat2.h @ v7.3`.
+//! `include/uapi/linux/openat2.h`; magic numbers of file systems, `include/uapi/linux/magic.h @ v7.3`.
 
 use core::fmt;
 use std::ffi::OsStr;
@@ -22,7 +24,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, AtFlags, Dir, FileType, FsWord, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
@@ -35,6 +37,20 @@ const MAX_ENTRIES: usize = 65_536;
 const MAX_LINKS: usize = 40;
 /// Steps taken on the way to one path.
 const MAX_STEPS: usize = 1024;
+
+/// The machine's own roots, and the file systems whose files count under each.
+const REAL: [(&str, &[FsWord]); 4] = [
+    ("/proc", &[PROC]),
+    // securityfs is mounted at kernel/security.
+    ("/sys", &[SYSFS, SECURITYFS]),
+    ("/sys/kernel/debug", &[DEBUGFS]),
+    ("/sys/kernel/tracing", &[TRACEFS]),
+];
+const PROC: FsWord = 0x9FA0;
+const SYSFS: FsWord = 0x6265_6572;
+const SECURITYFS: FsWord = 0x7363_6673;
+const DEBUGFS: FsWord = 0x6462_6720;
+const TRACEFS: FsWord = 0x7472_6163;
 
 /// What a path turned out to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,6 +140,14 @@ pub enum ReadError {
         /// The root.
         root: PathBuf,
     },
+    /// It is not the kernel's word: another file system lies over it.
+    #[error("`{}` is not the kernel's: it is on a file system of type {found}", path.display())]
+    Foreign {
+        /// The path.
+        path: PathBuf,
+        /// The file system's magic number.
+        found: String,
+    },
     /// Its links go round in a circle, or are too many.
     #[error("`{}` goes through too many links", path.display())]
     Loop {
@@ -165,6 +189,7 @@ impl ReadError {
             | Self::WrongKind { path, .. }
             | Self::TooLarge { path, .. }
             | Self::Outside { path, .. }
+            | Self::Foreign { path, .. }
             | Self::Loop { path }
             | Self::Malformed { path, .. }
             | Self::Failed { path, .. } => path,
@@ -223,6 +248,8 @@ impl Serialize for Text {
 pub(crate) struct Tree {
     root: PathBuf,
     fd: OwnedFd,
+    /// The file systems whose files count; `None` in tests' folders.
+    real: Option<&'static [FsWord]>,
 }
 
 impl Tree {
@@ -230,7 +257,19 @@ impl Tree {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::open(root, flags, Mode::empty())
             .map_err(|errno| failure(root.to_owned(), root, errno))?;
-        Ok(Self { root: root.to_owned(), fd })
+        let real = REAL.iter().find(|(real, _)| root == Path::new(real));
+        Ok(Self { root: root.to_owned(), fd, real: real.map(|(_, kinds)| *kinds) })
+    }
+
+    /// Refuses what lies over the kernel's own file.
+    fn is_real(&self, path: &Path, fd: &OwnedFd) -> Result<(), ReadError> {
+        let Some(kinds) = self.real else { return Ok(()) };
+        let found = fs::fstatfs(fd).map_err(|errno| self.failed(path, errno))?.f_type;
+        if kinds.contains(&found) {
+            return Ok(());
+        }
+        let found = format!("{found:#x}");
+        Err(ReadError::Foreign { path: self.whole(path), found })
     }
 
     fn whole(&self, path: &Path) -> PathBuf {
@@ -291,7 +330,11 @@ impl Tree {
         }
         let fd = self.at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let found = kind(&fs::fstat(&fd).map_err(|errno| self.failed(path, errno))?);
-        if found == expected { Ok(fd) } else { Err(wrong(found)) }
+        if found != expected {
+            return Err(wrong(found));
+        }
+        self.is_real(path, &fd)?;
+        Ok(fd)
     }
 
     /// The whole of a regular file, if it holds at most `limit` bytes.

@@ -302,7 +302,9 @@ pub(super) fn open_to_others(roots: &Roots, target: &Target) -> Vec<Finding> {
     };
     let of_node = |node: Node| {
         let place = node.whole(roots).display().to_string();
-        let Some(access) = node.access(roots) else { return Vec::new() };
+        let Some(access) = node.access(roots).map(|access| access.node) else {
+            return Vec::new();
+        };
         let mut found = Vec::new();
         if access.uid != 0 {
             let says = format!(

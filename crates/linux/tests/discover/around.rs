@@ -228,3 +228,18 @@ fn an_unreadable_lockdown_counts_as_integrity() {
     });
     assert_eq!(around.lockdown, Lockdown::Integrity);
 }
+
+#[test]
+fn in_a_pid_namespace_of_its_own_a_namespace_is_never_surely_idle() {
+    let idle = in_use(|_| {});
+    assert_eq!(idle, Known::No);
+    for link in ["pid:[4026532301]", "mnt:[4026531836]", ""] {
+        let doubted = in_use(|tree| {
+            tree.remove("proc/self/ns/pid");
+            if !link.is_empty() {
+                tree.link("proc/self/ns/pid", link);
+            }
+        });
+        assert_eq!(doubted, Known::CannotTell, "{link}");
+    }
+}

@@ -28,6 +28,7 @@ impl Tree {
         }
         tree.file("proc/self/mountinfo", "25 2 0:23 / /sys rw - sysfs sysfs rw\n")
             .file("proc/1/mountinfo", "25 2 0:23 / /sys rw - sysfs sysfs rw\n")
+            .link("proc/self/ns/pid", "pid:[4026531836]")
             .file("proc/sys/kernel/random/boot_id", "68431b13-8394-4c9b-ba37-be937ac04951\n")
             .file("proc/sys/kernel/osrelease", "7.3.4\n")
             .file("proc/sys/kernel/tainted", "0\n")

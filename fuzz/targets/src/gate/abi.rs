@@ -34,7 +34,9 @@ impl CallerMemory for Pieces {
         assert!(length != 0, "asked for nothing");
         let piece = (at >> 12).checked_sub(1).and_then(|it| self.0.get(usize::try_from(it).ok()?));
         let into = usize::try_from(at & 0xfff).unwrap_or(usize::MAX);
-        let Some(rest) = piece.and_then(|piece| piece.get(into..)) else { return Copied::Fault(&[]) };
+        let Some(rest) = piece.and_then(|piece| piece.get(into..)) else {
+            return Copied::Fault(&[]);
+        };
         rest.get(..length).map_or(Copied::Fault(rest), Copied::All)
     }
 }
