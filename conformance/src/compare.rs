@@ -132,7 +132,8 @@ mod tests {
         assert!(
             difference(&one, &other, &[]).unwrap().contains("0x1000000001: theirs 0x02, ours 0x09")
         );
-        assert_eq!(difference(&one, &other, &[BASE + 1..BASE + 2]), None);
+        let unseen = BASE + 1..BASE + 2;
+        assert_eq!(difference(&one, &other, core::slice::from_ref(&unseen)), None);
         other = one.clone();
         other.returned = Err(14);
         assert!(difference(&one, &other, &[]).unwrap().contains("Err(14)"));

@@ -90,11 +90,12 @@ impl Ours {
                     let over = lies_over(call.arg, 32, output, length);
                     if replayed && (faulted || over) {
                         self.unseen.push(output..output.saturating_add(length));
-                        // The length, where the structure could be written in part, or the output is under it.
+                    }
+                    if replayed && faulted {
+                        // The length, where the structure could be written in part.
                         self.unseen.push(field(call.arg, 12));
                     }
-                    let hint = hint.as_ref().filter(|_| !over);
-                    let seen = hint.and_then(|it| Seen::of_rpc(it, output));
+                    let seen = hint.as_ref().and_then(|it| Seen::of_rpc(it, call.arg, output));
                     let answer = twin.answer_rpc(&ask, seen);
                     settle(ask.answer(answer))
                 }

@@ -213,12 +213,16 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Of an RPC whose output is at `output`.
+    /// Of an RPC whose structure is at `at`. How long the reply was stands in the structure too, which is
+    /// written last and so cannot be hidden by an output that lies over it.
     #[must_use]
-    pub fn of_rpc(outcome: &Outcome, output: u64) -> Option<Self> {
+    pub fn of_rpc(outcome: &Outcome, at: u64, output: u64) -> Option<Self> {
         outcome.returned.ok()?;
-        let size = outcome.word(output)? as usize;
-        let return_code = u16::try_from(outcome.word(output.wrapping_add(4))?).ok()?;
+        let size = outcome.word(at.wrapping_add(12))?.checked_sub(16)? as usize;
+        let return_code = match size {
+            0 => outcome.word(output.wrapping_add(4)).unwrap_or_default() as u16,
+            _ => 0,
+        };
         let shown = if size == 0 { 8 } else { size };
         let bytes = outcome.bytes(output.wrapping_add(8), shown);
         Some(Self { return_code, size, bytes })

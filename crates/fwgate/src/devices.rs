@@ -235,20 +235,6 @@ impl Session {
     }
 }
 
-/// The kernel's interfaces to a device of this machine, without its lock: for what is to end a
-/// command that somebody else waits for. `None` for an emulated device.
-pub(crate) fn interfaces_beside(
-    name: &str,
-) -> Result<Option<Vec<Arc<dyn KernelInterface>>>, CliError> {
-    match known(name)? {
-        Known::Emulated(_) => Ok(None),
-        Known::Real(target) => {
-            machine::only_root(target.name())?;
-            Ok(Some(machine::open(&target)?.interfaces))
-        }
-    }
-}
-
 /// Opens an emulated device, with its emulated kernel's interfaces.
 fn open(
     name: &str,

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use fwgate_gate::record::{CommandRecord, DeviceRecord, OutcomeRecord};
 use fwgate_gate::{
-    Background, Caller, Explanation, Failure, Firmware, Kernel, KernelInterface, Message, Opened,
-    Outcome, Request, Route, Sent,
+    Caller, Explanation, Failure, Firmware, Kernel, KernelInterface, Message, Opened, Outcome,
+    Request, Route, Sent,
 };
 use fwgate_policy::Protocol;
 use serde::Serialize;
@@ -78,8 +78,8 @@ pub(crate) struct Step {
 pub(crate) struct Done {
     /// The reply.
     pub(crate) reply: Zeroizing<Vec<u8>>,
-    /// What became of the operation in the background, where it began one.
-    pub(crate) background: Option<Background>,
+    /// Whether the device itself, or the kernel after it, said that it succeeded.
+    pub(crate) told: bool,
 }
 
 /// Why a verb ends early.
@@ -412,7 +412,7 @@ impl Job {
         self.steps.push(step);
         match outcome {
             Some(Outcome { record: told, reply, failure: None }) if told.status != "running" => {
-                Ok(Done { reply, background: told.background })
+                Ok(Done { reply, told: told.status == "done" })
             }
             outcome => Err(refused(judged, outcome, Some(record))),
         }

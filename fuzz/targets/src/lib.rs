@@ -9,8 +9,8 @@
 //! fwgate_fuzz_targets::target("wire", "cel").unwrap()(&[0x01, 0x43, 0x00]);
 //! ```
 //!
-//! *Invariants*: no target reaches a network or a device; only `emulator/state` and
-//! `emulator/nvme_state` write, into a temporary folder.
+//! *Invariants*: no target reaches a network or a device; only `emulator/state`,
+//! `emulator/nvme_state` and those of `linux` write, into a temporary folder.
 //!
 //! *Not here*: libFuzzer's entry (`fuzz/fuzz_targets`), seeds (`fuzz/seeds`), the runs
 //! (`cargo xtask fuzz`).
@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 
 mod emulator;
 mod gate;
+mod linux;
 mod policy;
 mod tape;
 mod wire;
@@ -32,6 +33,7 @@ pub const CRATES: &[(&str, &[(&str, Target)])] = &[
     ("policy", policy::TARGETS),
     ("gate", gate::TARGETS),
     ("emulator", emulator::TARGETS),
+    ("linux", linux::TARGETS),
 ];
 
 /// The target of that crate and name, if there is one.

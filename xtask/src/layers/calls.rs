@@ -24,8 +24,22 @@ use super::names::{Entity, Kind, brought, segments};
 
 /// Methods of other crates' types that give out what they were called on, or what is in it.
 const SAME: &[&str] = &[
-    "as_deref", "as_mut", "as_ref", "borrow", "by_ref", "clone", "expect", "get_mut", "lock",
-    "map_err", "ok", "ok_or", "ok_or_else", "unwrap", "unwrap_or_default", "unwrap_or_else",
+    "as_deref",
+    "as_mut",
+    "as_ref",
+    "borrow",
+    "by_ref",
+    "clone",
+    "expect",
+    "get_mut",
+    "lock",
+    "map_err",
+    "ok",
+    "ok_or",
+    "ok_or_else",
+    "unwrap",
+    "unwrap_or_default",
+    "unwrap_or_else",
 ];
 
 /// What one function calls.
@@ -183,7 +197,7 @@ impl Seen<'_, '_> {
             for entity in &found.entities {
                 if let Entity::Foreign(path) = entity {
                     let whole = path.iter().cloned().chain([last.to_owned()]);
-                    self.calls.foreign.insert(whole.collect());
+                    self.foreign(whole.collect());
                 }
             }
             let named = found.entities.iter().filter_map(|entity| match entity {
@@ -217,7 +231,7 @@ impl Seen<'_, '_> {
             for entity in found.entities {
                 match entity {
                     Entity::Function(at) => drop(self.calls.functions.insert(at)),
-                    Entity::Foreign(path) => drop(self.calls.foreign.insert(path)),
+                    Entity::Foreign(path) => self.foreign(path),
                     Entity::Module(_) | Entity::Named(_) => {}
                 }
             }
@@ -230,6 +244,19 @@ impl Seen<'_, '_> {
                 self.by_name(last, arguments);
             }
         }
+    }
+
+    /// A path of another crate's. It may be a method of a trait that this crate implements.
+    fn foreign(&mut self, path: Vec<String>) {
+        if let [.., of, name] = &path[..] {
+            let ours = self.matching(|function| {
+                let of_trait = function.of_trait.as_ref();
+                function.name == *name
+                    && of_trait.is_some_and(|it| it.ours.is_none() && it.name == *of)
+            });
+            self.calls.functions.extend(ours);
+        }
+        self.calls.foreign.insert(path);
     }
 
     /// A function of a type or a trait, by its name.
@@ -413,9 +440,10 @@ fn belongs(function: &Function<'_>, of: usize) -> bool {
 }
 
 /// Whether a function may be one of any type: declared by a trait, or implemented for what is not
-/// one type of the crate.
+/// one type of the crate, or the method of another crate's trait, behind which it may be hidden.
 fn is_general(function: &Function<'_>) -> bool {
-    matches!(function.of, Of::Trait(_) | Of::Any)
+    let foreign = function.of_trait.as_ref().is_some_and(|it| it.ours.is_none());
+    foreign || matches!(function.of, Of::Trait(_) | Of::Any)
 }
 
 /// An expression without parentheses around it.

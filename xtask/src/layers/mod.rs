@@ -4,7 +4,7 @@
 //! | part | checks | cannot see |
 //! |---|---|---|
 //! | `arrows` | each crate uses only crates below it, siblings do not use each other; dependencies of tests and benches count; nothing at all uses `conformance` | use through a crate of somebody else's |
-//! | `unsafety` | the token `unsafe` is in `crates/linux` alone, and in the one file of `conformance` that makes wrong ioctls; every crate takes the workspace's lints, which deny it; the crates that read hostile bytes deny panics | `unsafe` that a derive of a dependency writes; examples in doc comments |
+//! | `unsafety` | the token `unsafe` is in `crates/linux/src/sys` alone, and in the one file of `conformance` that makes wrong ioctls; every crate takes the workspace's lints, which deny it; the crates that read hostile bytes deny panics | `unsafe` that a derive of a dependency writes; examples in doc comments |
 //! | `raw_senders` | no public function of `linux` or `emulator` leads to a device unless it takes a record; `Device::submit` and `KernelInterface::run` open theirs with `release` | see that module |
 //!
 //! `names`, `functions` and `calls` are what the last stands on: sources parsed with `syn`, and names

@@ -73,6 +73,20 @@ pub(crate) fn run(report: &mut Report) {
     report.check("the patrol scrub cycle is set by EDAC and read back", || {
         scrub(&rig.open(VOLATILE)?)
     });
+    report.check("an error check scrub threshold is set by EDAC and read back", || {
+        ecs(&rig.open(VOLATILE)?)
+    });
+    report.check("labels are written and read by the nvdimm's own ioctls", || {
+        labels(&rig.open(PERSISTENT)?)
+    });
+    report.check("the security state of a persistent device is the nvdimm's", || {
+        let unit = rig.open(PERSISTENT)?;
+        // It is the kernel's memory of what the device said, and said to be that.
+        let sent = unit.run("nvdimm-security", 0x4500, &[])?;
+        same!(told(&sent), status(&sent), "unverified");
+        same!("state", sent.outcome.map(|it| it.reply.to_vec()), Some(vec![0; 4]));
+        Ok(())
+    });
     report.check("firmware goes through the firmware class and the staged slot changes", || {
         // One part: QEMU takes seconds for each.
         firmware(&rig.open(VOLATILE)?, 256)
@@ -256,6 +270,43 @@ fn scrub(unit: &Unit<'_>) -> Verdict {
     same!(told(&sent), status(&sent), "done");
     same!("cycle", hours("current_cycle_duration")?, new);
     same!("enabled", read(folder.join("enable_background"))?, "1");
+    Ok(())
+}
+
+/// Threshold and mode of the first unit, the others as they are.
+fn ecs(unit: &Unit<'_>) -> Verdict {
+    let base = Path::new("/sys/bus/edac/devices").join(format!("cxl_{}", unit.name()));
+    let units: Vec<_> = (0..64)
+        .map(|number| base.join(format!("ecs_fru{number}")))
+        .take_while(|it| it.is_dir())
+        .collect();
+    ensure!(!units.is_empty(), "there are no units");
+    let mut data = vec![u8::from(read(units[0].join("log_entry_type"))? == "1")];
+    let mut expected = Vec::new();
+    for folder in &units {
+        let (threshold, mode) = (read(folder.join("threshold"))?, read(folder.join("mode"))?);
+        // 256, 1024 or 4096; another one for each than it has.
+        let (code, new) = if threshold == "1024" { (5, "4096") } else { (4, "1024") };
+        let config: u16 = code | u16::from(mode == "1") << 3;
+        data.extend_from_slice(&config.to_le_bytes());
+        expected.push(new);
+    }
+    let sent = unit.run("edac-ecs", 0x0502, &set(*feature_uuid::DDR5_ECS.as_bytes(), 8, &data))?;
+    same!(told(&sent), status(&sent), "done");
+    for (folder, expected) in units.iter().zip(expected) {
+        same!(folder.display().to_string(), read(folder.join("threshold"))?, expected);
+    }
+    Ok(())
+}
+
+fn labels(unit: &Unit<'_>) -> Verdict {
+    let part = |offset: u32, length: u32| [offset.to_le_bytes(), length.to_le_bytes()].concat();
+    let text = b"by the nvdimm";
+    unit.ran("nvdimm-labels", 0x4103, &[part(512, 0), text.to_vec()].concat())?;
+    let length = u32::try_from(text.len()).map_err(|error| error.to_string())?;
+    same!("by the nvdimm", unit.ran("nvdimm-labels", 0x4102, &part(512, length))?, text.to_vec());
+    // The device itself has them now.
+    same!("by the memory device", unit.done(0x4102, &part(512, length))?, text.to_vec());
     Ok(())
 }
 

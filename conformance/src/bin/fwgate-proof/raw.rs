@@ -19,8 +19,8 @@ const GET_INTERRUPT_POLICY: u16 = 0x0102;
 /// Whether this guest's kernel was built with RAW: the lab's own is, but for the module set without it; Debian's
 /// is not.
 pub(crate) fn built() -> Result<bool, String> {
-    let (version, line) = (read("/proc/version")?, read("/proc/cmdline")?);
-    Ok(!version.contains("Debian") && !line.split(' ').any(|word| word == "lab.mods=raw0"))
+    let (release, line) = (read("/proc/sys/kernel/osrelease")?, read("/proc/cmdline")?);
+    Ok(release.contains("fwgate-lab") && !line.split(' ').any(|word| word == "lab.mods=raw0"))
 }
 
 pub(crate) fn run(report: &mut Report) {

@@ -140,7 +140,9 @@ pub(crate) enum FirmwareVerb {
     /// update to be ended. How long it may take is --timeout, one hour without it.
     #[command(after_help = "Example:\n  fwgate firmware update emu:cxl0 image.bin --activate now")]
     Update(FirmwareUpdateArgs),
-    /// End an update that the kernel is carrying out
+    /// End an update that was begun and that nobody waits for
+    ///
+    /// An update that another fwgate waits for is ended by Ctrl-C there, or kill -INT.
     #[command(after_help = "Example:\n  fwgate firmware cancel mem0")]
     Cancel(ChangeArgs),
 }

@@ -14,7 +14,6 @@ use serde_json::Value;
 
 use crate::cli::typed::{Activate, ChangeArgs, DeviceArgs, FirmwareUpdateArgs, FirmwareVerb};
 use crate::decode::Decoded;
-use crate::devices;
 use crate::error::{CliError, shown};
 use crate::exit::Exit;
 use crate::files;
@@ -131,6 +130,7 @@ fn update(
     let (device, dry) = (&args.change.device, args.change.dry_run);
     let mut job = Job::open_to_change(ui, device, "firmware update", timeout, dry)?;
     job.only_cxl("firmware update")?;
+    job.take_long();
     let result = carry(&mut job, args, &image);
     job.finish_with(ui, "fwgate.firmware-update/1", result, text, |updated| {
         let seen = updated.running_changed || updated.needs.is_some();
@@ -213,37 +213,24 @@ fn text(updated: &Updated, width: usize) -> String {
 /// What `firmware cancel` prints.
 #[derive(Debug, Serialize)]
 struct Cancelled {
-    /// Who was asked: `kernel` or `device`.
-    asked: &'static str,
+    /// Whether the device itself said so.
+    told: bool,
 }
 
+/// Ends what nobody waits for any more; whoever waits holds the device, and is named.
 fn cancel(ui: &mut Ui, args: &ChangeArgs, timeout: Option<Duration>) -> Result<Exit, CliError> {
-    // Whoever updates a real device holds its lock: the kernel is asked beside it.
-    if let Some(interfaces) = devices::interfaces_beside(&args.device)?
-        && let Some(loader) = interfaces.iter().find(|it| it.key() == LOADER)
-    {
-        if args.dry_run {
-            ui.text("the kernel's firmware loader would be asked to end its update\n")?;
-            return Ok(Exit::Done);
-        }
-        loader.abort().map_err(|why| not_ended(&args.device, &why))?;
-        ui.text("the kernel was asked to end the update; whoever began it is told how it ends\n")?;
-        return Ok(Exit::Done);
-    }
     let mut job = Job::open_to_change(ui, &args.device, "firmware cancel", timeout, args.dry_run)?;
     job.only_cxl("firmware cancel")?;
-    if let Some(loader) = job.interface(LOADER) {
-        loader.abort().map_err(|why| not_ended(&args.device, &why))?;
-    }
     let result = job.change(&message::abort_firmware());
-    let result = result.map(|done| done.map(|_| Cancelled { asked: "device" }));
-    job.finish(ui, "fwgate.firmware-cancel/1", result, |_, _| {
-        "The device dropped the transfer that was open.\n".to_owned()
+    let result = result.map(|done| done.map(|done| Cancelled { told: done.told }));
+    job.finish(ui, "fwgate.firmware-cancel/1", result, |cancelled, _| {
+        let what = if cancelled.told {
+            "The transfer that was open was dropped."
+        } else {
+            "The kernel was asked to drop the transfer; see: fwgate firmware info"
+        };
+        format!("{what}\n")
     })
-}
-
-fn not_ended(device: &str, why: &str) -> CliError {
-    CliError::new(Exit::Kernel, "cannot-cancel", shown(why)).device(device)
 }
 
 #[cfg(test)]

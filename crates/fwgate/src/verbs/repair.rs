@@ -32,6 +32,8 @@ const NIBBLES: u8 = 1 << 3;
 struct Repaired {
     /// Whether only the resources were asked for.
     query: bool,
+    /// Whether the device or the kernel said that it succeeded; null where neither says.
+    succeeded: Option<bool>,
 }
 
 /// Runs `repair`.
@@ -47,10 +49,10 @@ pub(crate) fn run(
     job.only_cxl("repair")?;
     let result = repair(&mut job, args, &message);
     job.finish(ui, "fwgate.repair/1", result, |repaired, _| {
-        let what = if repaired.query {
-            "The device has what the repair takes."
-        } else {
-            "The device says that it is repaired."
+        let what = match (repaired.succeeded, repaired.query) {
+            (Some(_), true) => "The device has what the repair takes.",
+            (Some(_), false) => "The device says that it is repaired.",
+            (None, _) => "The kernel does not say whether it succeeded.",
         };
         format!("{what}\n")
     })
@@ -65,7 +67,8 @@ fn repair(job: &mut Job, args: &RepairArgs, message: &Message) -> Result<Option<
         let given = args.yes_repair.as_deref();
         confirm(job.opened(), "uses up a spare of", "--yes-repair", given)?;
     }
-    Ok(job.change_slowly(message)?.map(|_| Repaired { query: args.query }))
+    let done = job.change_slowly(message)?;
+    Ok(done.map(|done| Repaired { query: args.query, succeeded: done.told.then_some(true) }))
 }
 
 fn request(args: &RepairArgs) -> Message {

@@ -145,7 +145,7 @@ fn text(scrub: &Scrub, width: usize) -> String {
     let mut text = String::new();
     match &scrub.patrol {
         None if scrub.set => {
-            text.push_str("The patrol scrub was set; it cannot be read back here.\n")
+            text.push_str("The patrol scrub was set; it cannot be read back here.\n");
         }
         Some(patrol) => {
             text.push_str("patrol scrub\n");

@@ -167,6 +167,12 @@ impl Node {
         }
     }
 
+    /// Owner and mode of what is in its place, whatever that is; `None` where nothing can be seen.
+    pub(crate) fn bits(&self, roots: &Roots) -> Option<Bits> {
+        let path = self.whole(roots);
+        fs::lstat(&path).ok().map(|stat| Bits::of(&stat, &path))
+    }
+
     /// Whom it lets in; `None` where it is not there, is not this device's, or cannot be looked at.
     pub(crate) fn access(&self, roots: &Roots) -> Option<Access> {
         let path = self.whole(roots);

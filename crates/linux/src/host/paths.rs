@@ -302,7 +302,7 @@ pub(super) fn open_to_others(roots: &Roots, target: &Target) -> Vec<Finding> {
     };
     let of_node = |node: Node| {
         let place = node.whole(roots).display().to_string();
-        let Some(access) = node.access(roots).map(|access| access.node) else {
+        let Some(access) = node.bits(roots) else {
             return Vec::new();
         };
         let mut found = Vec::new();

@@ -2,6 +2,7 @@
 //! The firmware class, with a thread that plays the kernel.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fwgate_gate::{Background, Belief, KernelInterface as _};
@@ -200,25 +201,25 @@ fn an_abort_writes_to_cancel_and_only_after_a_begin() {
 fn the_kernel_that_ignores_loading_is_found_out() {
     let rig = rig();
     let loading = rig.path(&format!("{FOLDER}/loading"));
+    let over = Arc::new(AtomicBool::new(false));
     // As the kernel does while another update is being read in.
-    let kernel_thread = std::thread::spawn(move || {
-        let until = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < until {
-            if std::fs::read(&loading).is_ok_and(|it| it.starts_with(b"-")) {
-                return;
+    let kernel_thread = {
+        let over = Arc::clone(&over);
+        std::thread::spawn(move || {
+            while !over.load(Ordering::SeqCst) {
+                std::fs::write(&loading, "0\n").unwrap();
             }
-            let _ = std::fs::write(&loading, "0\n");
-        }
-    });
+        })
+    };
     let upload = FirmwareUpload::at(rig.place());
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(20);
     let mut refused = false;
     while !refused && Instant::now() < until {
         if let Err(error) = act(&upload, 0x0201, &image(10)) {
             refused = error.to_string().contains("another update came first");
         }
     }
-    rig.write(&format!("{FOLDER}/loading"), "-1");
+    over.store(true, Ordering::SeqCst);
     kernel_thread.join().unwrap();
     assert!(refused);
 }

@@ -119,8 +119,8 @@ fn a_trace_that_never_ends_holds_nobody() {
     // Held open here, so that the flood does not end when a reader goes.
     let mut flags = std::fs::OpenOptions::new();
     let held = flags.read(true).write(true).open(&pipe).unwrap();
+    let mut pipe = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
     let flood = std::thread::spawn(move || {
-        let mut pipe = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
         let lines = line("mem0", "List", 0x40, 0x40, "Unknown", "").repeat(100);
         while std::io::Write::write_all(&mut pipe, lines.as_bytes()).is_ok() {}
     });
