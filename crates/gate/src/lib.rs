@@ -49,6 +49,7 @@ mod verdicts;
 pub use caller::Caller;
 pub use device::{
     Around, Background, Device, Generation, Identity, KernelInterface, Pace, Reply, SubmitError,
+    Told,
 };
 pub use explain::{Explanation, ReasonText};
 pub use facts::{DeviceFacts, Readings};

@@ -86,7 +86,7 @@ impl Recorded<Firmware> {
         let terms = Terms {
             generation: Arc::clone(generation),
             obligations: Obligations { taint: false, durable: false, read_back: false },
-            granted: Scope::Configuration,
+            granted: probe.scope(),
             sourced_read: false,
         };
         let request = Request {

@@ -97,9 +97,9 @@ fn told(found: &Found<'_>) -> Finding {
         opcode: found.opcode.map(|opcode| names::code(found.protocol, opcode)),
         name: found.opcode.and_then(|opcode| names::opcode(found.protocol, opcode)),
         set: match found.protocol {
-            Protocol::Cxl => None,
             Protocol::NvmeAdmin => Some("admin"),
             Protocol::NvmeIo => Some("io"),
+            _ => None,
         },
         effects: found.effects.names().collect(),
         detail: detail(found),
@@ -117,6 +117,8 @@ fn detail(found: &Found<'_>) -> String {
                     Effects::from_cxl(u16::try_from(word & 0xFFFF).unwrap_or_default())
                 }
                 Protocol::NvmeAdmin | Protocol::NvmeIo => Effects::from_nvme(word),
+                // They have no log to find anything in.
+                Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => Effects::empty(),
             };
             let reported: Vec<&str> = reported.names().collect();
             let says = if reported.is_empty() { "no effect".to_owned() } else { list(&reported) };

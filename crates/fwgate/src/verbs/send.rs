@@ -13,7 +13,7 @@ use fwgate_gate::{
     Background, Caller, Explanation, Failure, Firmware, Message, Opened, Outcome, Request, Sent,
 };
 use fwgate_policy::Scope;
-use fwgate_wire::cxl;
+use fwgate_wire::{cxl, fwctl};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -181,11 +181,12 @@ fn text(document: &Document, show_reply: bool, ui: &Ui) -> String {
     text.push_str(&word);
     if let Some(code) = record.return_code.filter(|code| *code != 0) {
         let name = match document.device.protocol {
-            "cxl" => {
-                cxl::ReturnCode(code).name().map_or(String::new(), |name| format!(" ({name})"))
-            }
-            _ => String::new(),
+            "cxl" => cxl::ReturnCode(code).name(),
+            "mlx5" => u8::try_from(code).ok().and_then(fwctl::mlx5::status_name),
+            "bnxt" => fwctl::bnxt::error_name(code),
+            _ => None,
         };
+        let name = name.map_or(String::new(), |name| format!(" ({name})"));
         text.push_str(&format!(", the device answered {code:#06x}{name}"));
     }
     if let Some(error) = &record.error {
