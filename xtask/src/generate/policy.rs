@@ -209,11 +209,17 @@ const BNXT_HEADER: u32 = 16;
 /// The longest request that the kernel's fwctl takes, and the longest of bnxt.
 const MAX_RPC: u32 = 2 << 20;
 const MAX_HWRM: u32 = 128;
+/// The most bytes at one address.
+const MAX_DMA: u32 = 0x1_0000;
 
 fn family_row(row: &FamilyCommand, header: u32) -> String {
-    let (least, most) = if header == BNXT_HEADER { (16, MAX_HWRM) } else { (16, MAX_RPC) };
-    // With a DMA field the length follows from the request: `form` works it out.
-    let input_max = row.dma.is_empty().then(|| most.saturating_sub(header).to_string());
+    let (mut least, mut most) = if header == BNXT_HEADER { (16, MAX_HWRM) } else { (16, MAX_RPC) };
+    if let (false, Some(request)) = (row.dma.is_empty(), row.request) {
+        // What the device is to read comes after the request; `form` knows how much.
+        let read = row.dma.iter().filter(|field| field.direction == "to-device");
+        least = u32::from(request);
+        most = read.fold(least, |sum, _| sum.saturating_add(MAX_DMA));
+    }
     floor_row(&Floor {
         opcode: format!("0x{:04X}", row.opcode),
         effects: effects(Some(&row.floor), words::CXL_EFFECTS),
@@ -222,11 +228,11 @@ fn family_row(row: &FamilyCommand, header: u32) -> String {
         kind: &row.kind,
         judged_by: row.judged_by.as_deref(),
         rest: format!(
-            "selector: {}, input_min: Some({}), input_max: {}, mandatory: Classes::empty(), \
+            "selector: {}, input_min: Some({}), input_max: Some({}), mandatory: Classes::empty(), \
              memdev_id: None, loggable: {}",
             field(row.selector),
             u32::saturating_sub(least, header),
-            option(input_max),
+            u32::saturating_sub(most, header),
             row.loggable,
         ),
         source: row.source.as_deref().unwrap_or_default(),

@@ -243,7 +243,7 @@ impl EmulatedFamily {
         self.store.save(&self.state)
     }
 
-    /// What FWCTL_RPC does with one mlx5 mailbox: the driver's checks, then the firmware.
+    /// Raw sender: what FWCTL_RPC does with one mlx5 mailbox: the driver's checks, then the firmware.
     pub(crate) fn mlx5(
         &mut self,
         command: (u16, u16),
@@ -261,7 +261,7 @@ impl EmulatedFamily {
         self.take(opcode, |state| mlx5::run(state, opcode, op_mod, payload, room))
     }
 
-    /// What FWCTL_RPC does with one HWRM request: the driver's checks and buffers, then the firmware.
+    /// Raw sender: what FWCTL_RPC does with one HWRM request: the driver's checks and buffers, then the firmware.
     pub(crate) fn bnxt(
         &mut self,
         req_type: u16,
@@ -278,7 +278,7 @@ impl EmulatedFamily {
         self.take(req_type, |state| bnxt::run(state, req_type, target_id, &parsed, now))
     }
 
-    /// What FWCTL_RPC does with one pds operation: the driver's checks, then the firmware.
+    /// Raw sender: what FWCTL_RPC does with one pds operation: the driver's checks, then the firmware.
     pub(crate) fn pds(
         &mut self,
         endpoint: u32,

@@ -69,7 +69,11 @@ pub(crate) fn run(
             findings,
         })?;
     } else {
-        let text = render(&findings, subject.facts.credible(), ui.width(), ui.verbose());
+        let text = if subject.facts.identity().protocol.is_family() {
+            "There is no effects log to look at.\n".to_owned()
+        } else {
+            render(&findings, subject.facts.credible(), ui.width(), ui.verbose())
+        };
         ui.text(&text)?;
     }
     Ok(if fails { Exit::Found } else { Exit::Done })
