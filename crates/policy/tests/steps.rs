@@ -73,6 +73,7 @@ fn example(code: Code) -> Told {
         Code::FeatureBackground => return set_feature(&bytes, &[feature(true, 0x42)]).told(),
         Code::FeatureNoEffect => return set_feature(&bytes, &[feature(true, 0)]).told(),
         Code::BelowFloor => return reports_less_than_the_floor().told(),
+        Code::AboveDriver => return resets_a_function().told(),
         Code::Discloses => {
             ask = cxl(GET_KEY, &[]);
             ask.standing.grants.may_see = Disclosure::Dump;
@@ -116,6 +117,13 @@ fn by_kernel_without_interface(opcode: u16) -> Ask<'static> {
     ask
 }
 
+/// The kernel's driver has this in its lowest scope.
+fn resets_a_function() -> Ask<'static> {
+    let command =
+        fwgate_policy::Command::Bnxt { req_type: 0x0011, target_id: 0xFFFF, payload: &[0; 8] };
+    Ask { command, tables: Tables::BUILTIN, ..cxl(0, &[]) }
+}
+
 fn reports_less_than_the_floor() -> Ask<'static> {
     const ROWS: [ReportedRow; 1] = [ReportedRow { opcode: INJECT_POISON, word: 0 }];
     let facts = Facts { reported: Reported::new(&ROWS).unwrap(), ..device() };
@@ -124,7 +132,8 @@ fn reports_less_than_the_floor() -> Ask<'static> {
 
 #[test]
 fn every_code_is_given_by_some_question() {
-    let notes = [Code::BelowFloor, Code::NamedPermit, Code::OwnerLine, Code::SetAside];
+    let notes =
+        [Code::BelowFloor, Code::AboveDriver, Code::NamedPermit, Code::OwnerLine, Code::SetAside];
     for code in Code::ALL {
         let told = example(*code);
         assert!(told.all().contains(code), "{code:?}: {told:?}");

@@ -24,8 +24,22 @@ use super::names::{Entity, Kind, brought, segments};
 
 /// Methods of other crates' types that give out what they were called on, or what is in it.
 const SAME: &[&str] = &[
-    "as_deref", "as_mut", "as_ref", "borrow", "by_ref", "clone", "expect", "get_mut", "lock",
-    "map_err", "ok", "ok_or", "ok_or_else", "unwrap", "unwrap_or_default", "unwrap_or_else",
+    "as_deref",
+    "as_mut",
+    "as_ref",
+    "borrow",
+    "by_ref",
+    "clone",
+    "expect",
+    "get_mut",
+    "lock",
+    "map_err",
+    "ok",
+    "ok_or",
+    "ok_or_else",
+    "unwrap",
+    "unwrap_or_default",
+    "unwrap_or_else",
 ];
 
 /// What one function calls.

@@ -150,7 +150,8 @@ impl<'s> Reader<'s> {
                 }
                 syn::Item::Struct(it) if !is_test(&it.attrs) => {
                     let fields = it.fields.iter();
-                    let fields = fields.filter_map(|it| Some((it.ident.as_ref()?.to_string(), &it.ty)));
+                    let fields =
+                        fields.filter_map(|it| Some((it.ident.as_ref()?.to_string(), &it.ty)));
                     let fields = fields.collect();
                     let public = is_public(&it.vis);
                     let name = it.ident.to_string();

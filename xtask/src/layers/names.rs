@@ -388,7 +388,13 @@ impl<'s> Names<'s> {
     }
 
     /// Whether a type is one of another crate's, by its last name; a reference to it counts.
-    pub(super) fn is_foreign(&self, module: usize, ty: &syn::Type, of: &str, last: &[&str]) -> bool {
+    pub(super) fn is_foreign(
+        &self,
+        module: usize,
+        ty: &syn::Type,
+        of: &str,
+        last: &[&str],
+    ) -> bool {
         match ty {
             syn::Type::Reference(it) => self.is_foreign(module, &it.elem, of, last),
             syn::Type::Paren(it) => self.is_foreign(module, &it.elem, of, last),

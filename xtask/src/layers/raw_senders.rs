@@ -239,7 +239,10 @@ fn sign(
     if let Some((.., why)) = signs.others.iter().find(|(of, it, _)| of == file && it == name) {
         return Some((*why).to_owned());
     }
-    if signs.by_opcode && parameter(&|name, _| name == "opcode") && parameter(&|_, ty| ty.contains("&[u8]")) {
+    if signs.by_opcode
+        && parameter(&|name, _| name == "opcode")
+        && parameter(&|_, ty| ty.contains("&[u8]"))
+    {
         return Some("takes an opcode and bytes".to_owned());
     }
     if parameter(&|_, ty| signs.commands.iter().any(|it| ty.contains(it))) {
@@ -279,9 +282,10 @@ fn leads(
         let mut next = BTreeSet::new();
         for (at, function) in all.functions.iter().enumerate() {
             let known = raw.contains_key(&at) || leads.contains_key(&at);
-            let to = calls[at].functions.intersection(&last).find(|to| {
-                !is_harmless(signs, function, &all.functions[**to].name, used)
-            });
+            let to = calls[at]
+                .functions
+                .intersection(&last)
+                .find(|to| !is_harmless(signs, function, &all.functions[**to].name, used));
             if let (Some(to), false) = (to, known) {
                 leads.insert(at, *to);
                 next.insert(at);
@@ -302,15 +306,11 @@ fn is_inside(signs: &Signs, function: &Function<'_>) -> bool {
 }
 
 /// Whether a call is in the closed list; notes that the list is needed.
-fn is_harmless(
-    signs: &Signs,
-    by: &Function<'_>,
-    calls: &str,
-    used: &mut BTreeSet<usize>,
-) -> bool {
-    let at = signs.harmless.iter().position(|it| {
-        it.by == (by.file, by.name.as_str()) && it.calls == calls
-    });
+fn is_harmless(signs: &Signs, by: &Function<'_>, calls: &str, used: &mut BTreeSet<usize>) -> bool {
+    let at = signs
+        .harmless
+        .iter()
+        .position(|it| it.by == (by.file, by.name.as_str()) && it.calls == calls);
     used.extend(at);
     at.is_some()
 }

@@ -46,8 +46,9 @@ pub(super) fn check(
             at_home += lines.len();
         } else {
             let (name, homes) = (&source.name, HOMES.join(" and "));
-            found
-                .extend(lines.iter().map(|line| format!("{name}:{line}: `unsafe` outside {homes}")));
+            found.extend(
+                lines.iter().map(|line| format!("{name}:{line}: `unsafe` outside {homes}")),
+            );
         }
     }
     let root = parse_toml("Cargo.toml", &tree.read("Cargo.toml")?)?;
