@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Devices in software: a CXL Type-3 device down to its mailbox registers, and a small NVMe controller.
+//! Devices in software: a CXL Type-3 device down to its mailbox registers, a small NVMe controller, and
+//! a small device of each of fwctl's other families.
 //!
 //! Commands come from the gate and are treated as any device treats its host: nothing is trusted. A state
 //! file that is read back is not trusted either.
@@ -25,6 +26,8 @@ mod commands;
 pub mod device;
 mod engine;
 mod executed;
+pub mod families;
+mod family_road;
 pub mod faults;
 pub mod firmware;
 pub mod kernel;
@@ -38,6 +41,8 @@ mod tests;
 
 pub use clock::{ManualTime, TimeSource, WallTime};
 pub use device::{EmulatedCxl, Options, ResetKind};
+pub use families::{EmulatedFamily, Family};
+pub use family_road::FamilyDevice;
 pub use faults::{FaultKind, FaultPlan, FaultPlanError, FaultRule, LogEdit};
 pub use kernel::EmulatedInterface;
 pub use nvme::EmulatedNvme;
@@ -50,3 +55,9 @@ pub const VENDOR_ID: u16 = 0xFFF0;
 pub const CXL_DEVICE_ID: u16 = 0x0C01;
 /// PCI device id of the emulated NVMe controller.
 pub const NVME_DEVICE_ID: u16 = 0x0C02;
+/// PCI device id of the emulated mlx5 device.
+pub const MLX5_DEVICE_ID: u16 = 0x0C03;
+/// PCI device id of the emulated bnxt device.
+pub const BNXT_DEVICE_ID: u16 = 0x0C04;
+/// PCI device id of the emulated pds device.
+pub const PDS_DEVICE_ID: u16 = 0x0C05;

@@ -422,6 +422,7 @@ mod tests {
             features: None,
             logs: None,
             surroundings: Surroundings::DRIVEN_BY_NOBODY,
+            operations: None,
             inner: &[],
         };
         let row =

@@ -22,17 +22,20 @@ use fwgate_policy::{Known, Lockdown, Path, PathKind, Protocol, Route as Judged, 
 use fwgate_wire::cxl::ReturnCode;
 
 use crate::device::{Completed, TransportError};
+use crate::families::{EmulatedFamily, Family};
+use crate::family_road::FamilyDevice;
 use crate::kernel::{EmulatedInterface, KernelError};
 use crate::nvme::{EmulatedNvme, NvmeCommand};
 use crate::store::OpenError;
 use crate::{CXL_DEVICE_ID, EmulatedCxl, FaultPlan, NVME_DEVICE_ID, Options, VENDOR_ID};
 
 /// The names of the devices that every gate has.
-pub const NAMES: [&str; 3] = ["cxl0", "cxl1", "nvme0"];
+pub const NAMES: [&str; 6] = ["cxl0", "cxl1", "nvme0", "mlx5-0", "bnxt0", "pds0"];
 
 /// The gate is the only path, follows background operations by a register, and belongs to the
 /// caller.
-const PATH: Path = Path { kind: PathKind::Emulated, follows_background: true, admits_caller: true };
+pub(crate) const PATH: Path =
+    Path { kind: PathKind::Emulated, follows_background: true, admits_caller: true };
 
 /// The path for a route. The emulated kernel lets everyone in at its interfaces.
 const fn path(route: Judged<'_>) -> Path {
@@ -57,6 +60,9 @@ pub fn open(
         "cxl0" => Some(CxlDevice::new(EmulatedCxl::open(dir, with_faults(Options::cxl0()))?)),
         "cxl1" => Some(CxlDevice::new(EmulatedCxl::open(dir, with_faults(Options::cxl1()))?)),
         "nvme0" => Some(NvmeDevice::new(EmulatedNvme::open(dir, "nvme0")?)),
+        "mlx5-0" => Some(FamilyDevice::new(EmulatedFamily::open(dir, name, Family::Mlx5)?)),
+        "bnxt0" => Some(FamilyDevice::new(EmulatedFamily::open(dir, name, Family::Bnxt)?)),
+        "pds0" => Some(FamilyDevice::new(EmulatedFamily::open(dir, name, Family::Pds)?)),
         _ => None,
     })
 }
@@ -130,7 +136,7 @@ fn transport(error: &TransportError) -> SubmitError {
     SubmitError::Transport { what: error.to_string(), may_have_run: error.may_have_run() }
 }
 
-fn not_mine(protocol: &str) -> SubmitError {
+pub(crate) fn not_mine(protocol: &str) -> SubmitError {
     SubmitError::Transport { what: format!("the device speaks no {protocol}"), may_have_run: false }
 }
 

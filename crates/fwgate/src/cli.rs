@@ -30,7 +30,8 @@ use typed::{
 ///
 /// DEV is a device of this machine (mem0, nvme0, fwctl0, a PCI address, the path of a node, a serial
 /// number; for root) or one in software: emu:cxl0 (driven by nobody), emu:cxl1 (driven by an emulated
-/// kernel), emu:nvme0. Effects logs can be read from files, too.
+/// kernel), emu:nvme0, and one of each of fwctl's other families: emu:mlx5-0, emu:bnxt0, emu:pds0.
+/// Effects logs can be read from files, too.
 #[derive(Parser, Debug)]
 #[command(
     name = "fwgate",
@@ -214,7 +215,8 @@ pub(crate) enum Verb {
         override_usage = "fwgate explain [OPTIONS] DEV COMMAND\n       fwgate explain [OPTIONS] \
                           --from FILE --protocol cxl|nvme COMMAND",
         after_help = "COMMAND is a number (0xC001, C001h) or a name from the tables \
-                      (get-health-info).\n\nExamples:\n  fwgate explain emu:cxl0 0xC003 --scope \
+                      (get-health-info). mlx5: an op_mod may follow a colon (0x0B0C:1). pds: \
+                      ENDPOINT:OPERATION (0x1:0x00010001).\n\nExamples:\n  fwgate explain emu:cxl0 0xC003 --scope \
                       debug-read\n  fwgate explain emu:cxl0 get-health-info --as 4099:fwgate"
     )]
     Explain(ExplainArgs),
@@ -222,7 +224,8 @@ pub(crate) enum Verb {
     #[command(
         override_usage = "fwgate send [OPTIONS] DEV COMMAND",
         after_help = "COMMAND is a number (0xC001, C001h) or a name from the tables \
-                      (get-health-info).\n\nExamples:\n  fwgate send emu:cxl0 0xC000\n  fwgate \
+                      (get-health-info). mlx5: an op_mod may follow a colon (0x0B0C:1). pds: \
+                      ENDPOINT:OPERATION (0x1:0x00010001).\n\nExamples:\n  fwgate send emu:cxl0 0xC000\n  fwgate \
                       send emu:cxl0 0xC002 --hex 07000000\n  fwgate send emu:nvme0 identify \
                       --cdw10 1 --length 4096 --read"
     )]

@@ -4,10 +4,14 @@
 //! Everything here comes from the user and is hostile. *Invariants*: a number is never read two
 //! ways: opcodes are hexadecimal. A name picks one command or none.
 //!
+//! mlx5's modifier follows its opcode after a colon; a pds operation is `ENDPOINT:OPERATION`.
+//!
 //! *Not here*: whether it may be sent (`fwgate_policy::judge`).
 
 use fwgate_gate::Message;
 use fwgate_policy::{Protocol, Tables};
+use fwgate_wire::fwctl::bnxt::OWN_FUNCTION;
+use fwgate_wire::fwctl::table::{self as families, Family};
 use fwgate_wire::{cxl, nvme};
 
 use crate::cli::{CommandArgs, NvmeArgs};
@@ -19,6 +23,9 @@ use crate::files;
 const MAX_PAYLOAD: usize = 64 << 20;
 /// The longest reply that the gate takes.
 const MAX_REPLY: u32 = 1 << 20;
+/// Bytes of reply that are asked of mlx5 and pds where nothing else is said.
+const MLX5_REPLY: u32 = 4096 + 16;
+const PDS_REPLY: u32 = 256;
 /// Bytes that an Identify always returns.
 const IDENTIFY: u32 = 4096;
 
@@ -40,22 +47,94 @@ pub(crate) fn message(
     known: &Known,
     tables: &Tables<'_>,
 ) -> Result<Message, CliError> {
+    if !known.protocol.is_nvme() {
+        let length = matches!(known.protocol, Protocol::Mlx5 | Protocol::Pds);
+        let given = first_given(&args.nvme).filter(|option| !(length && *option == "--length"));
+        if let Some(option) = given {
+            let device = match known.protocol {
+                Protocol::Cxl => "a CXL",
+                Protocol::Mlx5 => "an mlx5",
+                other => return Err(wrong_protocol(option, &format!("a {}", other.name()))),
+            };
+            return Err(wrong_protocol(option, device));
+        }
+    }
+    if known.protocol == Protocol::Pds {
+        let (endpoint, operation) = operation(name)?;
+        let payload = payload(args)?.unwrap_or_default();
+        let reply_length = reply_length(args, PDS_REPLY)?;
+        return Ok(Message::Pds { endpoint, operation, payload, reply_length });
+    }
+    let (name, op_mod) = match name.split_once(':').filter(|_| known.protocol == Protocol::Mlx5) {
+        Some((name, op_mod)) => (name, number(op_mod, "an op_mod", u32::from(u16::MAX))?),
+        None => (name, 0),
+    };
     let opcode = opcode(name, known, tables)?;
     let payload = payload(args)?;
     match known.protocol {
-        Protocol::Cxl => {
-            if let Some(option) = first_given(&args.nvme) {
-                let detail = format!("`{option}` is for NVMe commands, and this is a CXL device");
-                return Err(CliError::usage("wrong-protocol", detail).argument(option));
-            }
-            Ok(Message::Cxl { opcode, payload: payload.unwrap_or_default() })
+        Protocol::Mlx5 => {
+            let op_mod = u16::try_from(op_mod).unwrap_or(u16::MAX);
+            // The header goes on to the 16th byte of the mailbox; eight of them are the command's.
+            let payload = payload.unwrap_or_else(|| vec![0; 8]);
+            let reply_length = reply_length(args, MLX5_REPLY)?;
+            Ok(Message::Mlx5 { opcode, op_mod, payload, reply_length })
         }
+        Protocol::Bnxt => {
+            let payload = payload.unwrap_or_default();
+            Ok(Message::Bnxt { req_type: opcode, target_id: OWN_FUNCTION, payload })
+        }
+        Protocol::Pds => Err(CliError::usage("bad-opcode", "ENDPOINT:OPERATION".to_owned())),
+        Protocol::Cxl => Ok(Message::Cxl { opcode, payload: payload.unwrap_or_default() }),
         Protocol::NvmeAdmin | Protocol::NvmeIo => {
             // Parsed as two hexadecimal digits or found in a table of bytes.
             let opcode = u8::try_from(opcode).unwrap_or(u8::MAX);
             nvme_message(opcode, payload, &args.nvme)
         }
     }
+}
+
+fn wrong_protocol(option: &'static str, device: &str) -> CliError {
+    let detail = format!("`{option}` is for NVMe commands, and this is {device} device");
+    CliError::usage("wrong-protocol", detail).argument(option)
+}
+
+/// The bytes of reply that `--length` asks for.
+fn reply_length(args: &CommandArgs, usual: u32) -> Result<u32, CliError> {
+    match args.nvme.length {
+        Some(length) if length > MAX_REPLY => {
+            let detail = "a reply is at most 1048576 bytes long".to_owned();
+            Err(CliError::usage("bad-length", detail).argument("--length"))
+        }
+        Some(length) => Ok(length),
+        None => Ok(usual),
+    }
+}
+
+/// Endpoint and operation of pds.
+fn operation(text: &str) -> Result<(u32, u32), CliError> {
+    let Some((endpoint, operation)) = text.split_once(':') else {
+        let detail = format!(
+            "`{}` names no operation: ENDPOINT:OPERATION expected, as in 0x1:0x00010003",
+            shown(text)
+        );
+        return Err(CliError::usage("bad-opcode", detail)
+            .argument("COMMAND")
+            .expected("ENDPOINT:OPERATION", text));
+    };
+    Ok((number(endpoint, "an endpoint", u32::MAX)?, number(operation, "an operation", u32::MAX)?))
+}
+
+/// A number: hexadecimal, with or without `0x`.
+fn number(text: &str, what: &str, most: u32) -> Result<u32, CliError> {
+    let bare = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let digits = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let value = u32::from_str_radix(bare, 16).ok().filter(|value| digits && *value <= most);
+    value.ok_or_else(|| {
+        let detail = format!("`{}` is no number of {what}: hexadecimal expected", shown(text));
+        CliError::usage("bad-opcode", detail)
+            .argument("COMMAND")
+            .expected("hexadecimal digits", text)
+    })
 }
 
 fn nvme_message(
@@ -123,7 +202,7 @@ fn first_given(args: &NvmeArgs) -> Option<&'static str> {
 /// The opcode that COMMAND names.
 fn opcode(text: &str, known: &Known, tables: &Tables<'_>) -> Result<u16, CliError> {
     let digits = match known.protocol {
-        Protocol::Cxl => 4,
+        Protocol::Cxl | Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => 4,
         Protocol::NvmeAdmin | Protocol::NvmeIo => 2,
     };
     if let Some(read) = numeric(text, digits) {
@@ -164,6 +243,10 @@ fn by_name(text: &str, known: &Known, tables: &Tables<'_>) -> Option<u16> {
         Protocol::NvmeAdmin | Protocol::NvmeIo => {
             nvme::table::by_name(nvme::table::Set::Admin, text).map(|row| u16::from(row.opcode))
         }
+        // Only these rows: a vendor's file speaks of no family's command.
+        Protocol::Mlx5 => return families::by_name(Family::Mlx5, text).map(|row| row.opcode),
+        Protocol::Bnxt => return families::by_name(Family::Bnxt, text).map(|row| row.opcode),
+        Protocol::Pds => return None,
     };
     table.or_else(|| {
         let fits =
@@ -197,6 +280,9 @@ fn unknown(text: &str, known: &Known, tables: &Tables<'_>) -> CliError {
         Protocol::NvmeAdmin | Protocol::NvmeIo => {
             nvme::table::ADMIN.iter().map(|row| row.slug.to_owned()).collect()
         }
+        Protocol::Mlx5 => families::MLX5.iter().map(|row| row.slug.to_owned()).collect(),
+        Protocol::Bnxt => families::BNXT.iter().map(|row| row.slug.to_owned()).collect(),
+        Protocol::Pds => Vec::new(),
     };
     let mut near: Vec<(usize, String)> = slugs
         .into_iter()
@@ -207,7 +293,12 @@ fn unknown(text: &str, known: &Known, tables: &Tables<'_>) -> CliError {
     near.sort_by_key(|(likeness, slug)| (std::cmp::Reverse(*likeness), slug.len()));
     near.truncate(3);
     let hint = if near.is_empty() {
-        "a number such as 0xC001, or a name such as get-health-info, expected".to_owned()
+        let (number, name) = match known.protocol {
+            Protocol::Mlx5 => ("0x0100", "query-hca-cap"),
+            Protocol::Bnxt => ("0x0000", "ver-get"),
+            _ => ("0xC001", "get-health-info"),
+        };
+        format!("a number such as {number}, or a name such as {name}, expected")
     } else {
         let names: Vec<String> = near.into_iter().map(|(_, slug)| format!("`{slug}`")).collect();
         format!("perhaps {}", names.join(" or "))
@@ -363,6 +454,61 @@ mod tests {
             panic!("an NVMe message");
         };
         assert_eq!((read_length, cdw, nsid), (64, [16, 0, 0, 0, 0, 5], 0));
+    }
+
+    const MLX5: Known =
+        Known { protocol: Protocol::Mlx5, pci: (0xFFF0, 0x0C03), firmware: Vec::new() };
+    const BNXT: Known =
+        Known { protocol: Protocol::Bnxt, pci: (0xFFF0, 0x0C04), firmware: Vec::new() };
+    const PDS: Known =
+        Known { protocol: Protocol::Pds, pci: (0xFFF0, 0x0C05), firmware: Vec::new() };
+
+    #[test]
+    fn an_mlx5_command_has_its_modifier_after_a_colon() {
+        let make = |text, list: &[&str]| message(text, &args(list), &MLX5, &Tables::BUILTIN);
+        let of = |opcode, op_mod, payload: &[u8], reply_length| Message::Mlx5 {
+            opcode,
+            op_mod,
+            payload: payload.to_vec(),
+            reply_length,
+        };
+        assert_eq!(make("query-hca-cap", &[]).unwrap(), of(0x0100, 0, &[0; 8], 4112));
+        assert_eq!(make("0x0B0C:1", &["--hex", "00ff"]).unwrap(), of(0x0B0C, 1, &[0, 0xFF], 4112));
+        let named = make("ACCESS_REGISTER_USER:0x1", &["--length", "64"]).unwrap();
+        assert_eq!(named, of(0x0B0C, 1, &[0; 8], 64));
+        for text in ["0x0B0C:", "0x0B0C:x", "0x0B0C:10000", "0x0B0C:+1", "0x0B0C:1:1"] {
+            assert_eq!(make(text, &[]).unwrap_err().code(), "bad-opcode", "{text}");
+        }
+        assert_eq!(make("0x0100", &["--length", "1048577"]).unwrap_err().code(), "bad-length");
+        assert_eq!(make("0x0100", &["--nsid", "1"]).unwrap_err().code(), "wrong-protocol");
+    }
+
+    #[test]
+    fn a_bnxt_command_is_always_for_the_own_function() {
+        let make = |text, list: &[&str]| message(text, &args(list), &BNXT, &Tables::BUILTIN);
+        let reset = Message::Bnxt { req_type: 0x0011, target_id: 0xFFFF, payload: vec![0; 8] };
+        let hex = &["--hex", "0000000000000000"];
+        assert_eq!(make("func-reset", hex).unwrap(), reset);
+        assert_eq!(make("0x0011", hex).unwrap(), reset);
+        assert_eq!(make("func-resett", &[]).unwrap_err().code(), "unknown-command");
+        assert_eq!(make("0x0011:1", &[]).unwrap_err().code(), "bad-opcode");
+        assert_eq!(make("0x0011", &["--length", "8"]).unwrap_err().code(), "wrong-protocol");
+    }
+
+    #[test]
+    fn a_pds_command_is_an_endpoint_and_an_operation() {
+        let make = |text, list: &[&str]| message(text, &args(list), &PDS, &Tables::BUILTIN);
+        let expected = Message::Pds {
+            endpoint: 1,
+            operation: 0x0001_0003,
+            payload: vec![7],
+            reply_length: 256,
+        };
+        assert_eq!(make("0x1:0x00010003", &["--hex", "07"]).unwrap(), expected);
+        assert_eq!(make("1:10003", &["--hex", "07"]).unwrap(), expected);
+        for text in ["0x0003", "level", "1:", ":3", "1:100000000", "x:3", "1:2:3"] {
+            assert_eq!(make(text, &[]).unwrap_err().code(), "bad-opcode", "{text}");
+        }
     }
 
     #[test]

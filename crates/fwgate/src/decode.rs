@@ -20,6 +20,8 @@ use fwgate_wire::cxl::health::{HealthInfo, ShutdownState};
 use fwgate_wire::cxl::identify::IdentifyMemoryDeviceResponse;
 use fwgate_wire::cxl::partition::{CAPACITY_UNIT, PartitionInfo};
 use fwgate_wire::cxl::timestamp::Timestamp;
+use fwgate_wire::fwctl::bnxt::{HwrmResponse, HwrmResponseHeader, VER_GET, Version};
+use fwgate_wire::fwctl::mlx5::{Mlx5Response, status_name};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
 
@@ -107,6 +109,8 @@ pub(crate) fn reply(message: &Message, pci: (u16, u16), bytes: &[u8]) -> Option<
             }
             _ => return None,
         },
+        (Protocol::Mlx5, _) => mlx5(bytes)?,
+        (Protocol::Bnxt, _) => bnxt(command.opcode(), bytes)?,
         _ => return None,
     };
     Some(Decoded(fields))
@@ -117,6 +121,28 @@ pub(crate) type Fields = Vec<(&'static str, Value)>;
 
 fn text(bytes: &[u8]) -> Value {
     Value::from(clean(bytes.trim_ascii_end(), 64))
+}
+
+fn mlx5(bytes: &[u8]) -> Option<Fields> {
+    let reply = Mlx5Response::parse(bytes).ok()?;
+    Some(vec![
+        ("status", reply.status().into()),
+        ("status_name", status_name(reply.status()).into()),
+        ("syndrome", reply.syndrome().into()),
+    ])
+}
+
+fn bnxt(req_type: u16, bytes: &[u8]) -> Option<Fields> {
+    let reply = HwrmResponse::parse(bytes).ok()?;
+    let mut fields = vec![
+        ("reply_bytes", reply.body().len().saturating_add(HwrmResponseHeader::SIZE).into()),
+        ("buffer_bytes", reply.trailing().len().into()),
+    ];
+    if req_type == VER_GET {
+        let [a, b, c, d] = Version::parse(bytes).ok()?.0;
+        fields.push(("firmware", format!("{a}.{b}.{c}.{d}").into()));
+    }
+    Some(fields)
 }
 
 fn firmware(bytes: &[u8]) -> Option<Fields> {

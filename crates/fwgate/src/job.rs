@@ -217,15 +217,18 @@ impl Job {
 
     /// Refuses a device in another language.
     pub(crate) fn only_cxl(&self, verb: &str) -> Result<(), CliError> {
-        if self.opened.facts().identity().protocol == Protocol::Cxl {
-            return Ok(());
+        match self.opened.facts().identity().protocol {
+            Protocol::Cxl => Ok(()),
+            _ => Err(self.wrong_language(verb, "CXL memory devices")),
         }
+    }
+
+    /// The refusal of a verb for `devices` on this one.
+    pub(crate) fn wrong_language(&self, verb: &str, devices: &str) -> CliError {
         let record = self.opened.record();
-        let detail = format!(
-            "`{verb}` is for CXL memory devices, and `{}` speaks {}",
-            record.name, record.protocol
-        );
-        Err(CliError::usage("wrong-protocol", detail).argument("DEV").device(&record.name))
+        let detail =
+            format!("`{verb}` is for {devices}, and `{}` speaks {}", record.name, record.protocol);
+        CliError::usage("wrong-protocol", detail).argument("DEV").device(&record.name)
     }
 
     /// Reads the device's facts again, after a command that voids them.

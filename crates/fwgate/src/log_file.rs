@@ -93,6 +93,8 @@ pub(crate) fn to_bytes(facts: &DeviceFacts) -> Vec<u8> {
             }
             bytes.resize(4096, 0);
         }
+        // There is no log to write.
+        Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => {}
     }
     bytes
 }

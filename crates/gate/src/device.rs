@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use fwgate_policy::subsystem::Subsystems;
 use fwgate_policy::tables::Classes;
-use fwgate_policy::{Known, Lockdown, Path, Protocol, Route};
+use fwgate_policy::{Known, Lockdown, OperationFacts, Path, Protocol, Route};
 use serde::Serialize;
 
 use crate::caller::Caller;
@@ -97,14 +97,25 @@ impl Around {
     }
 }
 
+/// What is known of a device without a command: from sysfs, or from the emulator.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    /// Firmware revision, where no probe reads it.
+    pub firmware: Vec<u8>,
+    /// pds: the firmware's operations; `None` where they cannot be seen.
+    pub operations: Option<Vec<OperationFacts>>,
+}
+
 /// What came back. `Debug` shows the length of the payload only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The device's return code; 0 is success. CXL return code or NVMe status field.
+    /// The device's return code; 0 is success. CXL return code, NVMe status field, mlx5 status, bnxt
+    /// error code, low half of pds's.
     pub return_code: u16,
-    /// Vendor-specific status beside it.
+    /// Vendor-specific status beside it; high half of pds's code.
     pub vendor_status: u16,
-    /// Reply payload; at most 1 MiB.
+    /// Reply payload; at most 1 MiB. mlx5: the whole mailbox. bnxt: the whole reply, then the buffers
+    /// that the device wrote.
     pub payload: Vec<u8>,
     /// Whether the device says that the operation goes on in the background.
     pub background: bool,
@@ -223,6 +234,11 @@ pub trait Device: Send + Sync {
 
     /// What marks it now. Sends nothing.
     fn observe(&self) -> Generation;
+
+    /// What is known of it without a command, where nothing can be asked. Sends nothing.
+    fn told(&self) -> Told {
+        Told::default()
+    }
 
     /// What kernel and machine do with it now. Sends nothing. The gate looks before it judges and
     /// again before it sends, and sends nothing where the two differ.

@@ -185,6 +185,12 @@ fn sentence(reason: &Reason<'_>, command: &str, judgement: &Judgement<'_>) -> St
         (Code::Unreported, Operand::Rule("log")) => {
             format!("{carried}names a log that the device does not list")
         }
+        (Code::Unreported, Operand::Rule("driver")) => {
+            format!("the kernel's fwctl driver passes {} on to nobody", subject(reason, command))
+        }
+        (Code::Unreported, Operand::Rule("operation")) => {
+            format!("the device's firmware does not list {}", subject(reason, command))
+        }
         (Code::Unreported, _) => {
             format!("the device's effects log does not list {}", subject(reason, command))
         }
@@ -216,6 +222,9 @@ fn sentence(reason: &Reason<'_>, command: &str, judgement: &Judgement<'_>) -> St
             "the device reports less than is known of this command; {} counts as well",
             list(&mut missing.names())
         ),
+        (Code::AboveDriver, Operand::Raised { driver, ours, why }) => {
+            format!("the kernel's driver lets it pass at `{driver}`; fwgate asks `{ours}`: {why}")
+        }
         (Code::Discloses, Operand::Shows { shows, may_see }) => match shows {
             Disclosure::Secret if judgement.class.opaque => format!(
                 "what the reply shows is not known, so it counts as `secret`; the caller may be \
@@ -258,6 +267,12 @@ fn sentence(reason: &Reason<'_>, command: &str, judgement: &Judgement<'_>) -> St
         ),
         (Code::ScopeTooLow, Operand::Scopes { asked, required }) => {
             let effects = list(&mut judgement.effects.names());
+            if let (Some(driver), None) = (judgement.class.driver, judgement.class.raised) {
+                return format!(
+                    "asked for `{asked}`; needs `{required}`, because the kernel's driver asks \
+                     `{driver}`"
+                );
+            }
             let because = match (effects.as_str(), judgement.class.opaque) {
                 ("", true) => "only the device says what it does".to_owned(),
                 ("", false) => "of what it is".to_owned(),
@@ -341,6 +356,9 @@ fn fix(
         (Code::SiteNoPermit | Code::Discloses | Code::RightMissing, _) => Some(format!(
             "have the owner of the machine permit `{command}` on `{device}` for this caller"
         )),
+        (Code::Unreported, Operand::Rule("driver")) => Some(
+            "none: only a kernel whose driver knows the command, and data that say so".to_owned(),
+        ),
         (Code::Unreported, _) => {
             Some(format!("see what the device lists: fwgate effects {device}"))
         }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use fwgate_policy::tables::Classes;
 use fwgate_policy::{
-    Facts, FeatureFacts, Protocol, Reported, ReportedRow, Surroundings, Tables, lint,
+    Facts, FeatureFacts, OperationFacts, Protocol, Reported, ReportedRow, Subsystems, Surroundings,
+    Tables, lint,
 };
 use sha2::{Digest, Sha256};
 
@@ -28,6 +29,7 @@ pub struct DeviceFacts {
     reported: Vec<ReportedRow>,
     features: Option<Vec<FeatureFacts>>,
     logs: Option<Vec<[u8; 16]>>,
+    operations: Option<Vec<OperationFacts>>,
     around: Around,
     credible: bool,
     digest: [u8; 32],
@@ -48,6 +50,8 @@ pub struct Readings {
     pub features: Option<Vec<FeatureFacts>>,
     /// Logs.
     pub logs: Option<Vec<[u8; 16]>>,
+    /// pds: the firmware's operations, in its order.
+    pub operations: Option<Vec<OperationFacts>>,
 }
 
 impl DeviceFacts {
@@ -60,7 +64,7 @@ impl DeviceFacts {
         readings: Readings,
         tables: &Tables<'_>,
     ) -> Self {
-        let Readings { firmware, serial, log, io_log, features, logs } = readings;
+        let Readings { firmware, serial, log, io_log, features, logs, operations } = readings;
         let mut features = features;
         if let Some(features) = &mut features {
             features.sort_by_key(|entry| entry.uuid);
@@ -74,7 +78,7 @@ impl DeviceFacts {
                 same
             });
         }
-        let digest = digest(&log, &io_log, features.as_deref());
+        let digest = digest(&log, &io_log, features.as_deref(), operations.as_deref());
         let mut facts = Self {
             reported: united(&log),
             raw: log,
@@ -85,6 +89,7 @@ impl DeviceFacts {
             serial,
             features,
             logs,
+            operations,
             around,
             credible: false,
             digest,
@@ -97,7 +102,9 @@ impl DeviceFacts {
     fn is_credible(&self, tables: &Tables<'_>) -> bool {
         self.with_policy(|facts| {
             let protocol = self.identity.protocol;
-            lint::is_credible(protocol, &self.raw, facts, tables)
+            // A family's device has no log that could be believed.
+            !protocol.is_family()
+                && lint::is_credible(protocol, &self.raw, facts, tables)
                 && (self.raw_io.is_empty()
                     || lint::is_credible(Protocol::NvmeIo, &self.raw_io, facts, tables))
         })
@@ -115,6 +122,7 @@ impl DeviceFacts {
             credible: self.credible,
             features: self.features.as_deref(),
             logs: self.logs.as_deref(),
+            operations: self.operations.as_deref(),
             surroundings: Surroundings {
                 driven: self.around.driven,
                 nvdimm_bound: self.around.nvdimm_bound,
@@ -170,6 +178,12 @@ impl DeviceFacts {
         self.features.as_deref()
     }
 
+    /// pds: the firmware's operations, in its order.
+    #[must_use]
+    pub fn operations(&self) -> Option<&[OperationFacts]> {
+        self.operations.as_deref()
+    }
+
     /// What kernel and machine do with it.
     #[must_use]
     pub const fn around(&self) -> &Around {
@@ -213,8 +227,11 @@ impl DeviceFacts {
             namespace_in_use: fwgate_policy::Known::CannotTell,
             // Nothing is sent by this: it is taken for a device that its usual driver drives.
             drivers: match protocol {
-                Protocol::Cxl => fwgate_policy::Subsystems::CXL,
-                Protocol::NvmeAdmin | Protocol::NvmeIo => fwgate_policy::Subsystems::NVME,
+                Protocol::Cxl => Subsystems::CXL,
+                Protocol::NvmeAdmin | Protocol::NvmeIo => Subsystems::NVME,
+                Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => {
+                    Subsystems::NETDEV | Subsystems::RDMA
+                }
             },
             interfaces: None,
             lockdown: fwgate_policy::Lockdown::None,
@@ -242,6 +259,7 @@ fn digest(
     log: &[ReportedRow],
     io_log: &[ReportedRow],
     features: Option<&[FeatureFacts]>,
+    operations: Option<&[OperationFacts]>,
 ) -> [u8; 32] {
     let mut hash = Sha256::new();
     // Counts first, so that no row can pass for one of another list.
@@ -261,6 +279,12 @@ fn digest(
         hash.update(entry.get_size.to_le_bytes());
         hash.update(entry.set_size.to_le_bytes());
     }
+    // Last, and only where there are any: what was read of other devices keeps its digest.
+    for operation in operations.unwrap_or_default() {
+        hash.update(operation.endpoint.to_le_bytes());
+        hash.update(operation.operation.to_le_bytes());
+        hash.update([operation.attribute]);
+    }
     hash.finalize().into()
 }
 
@@ -274,11 +298,17 @@ mod tests {
         // The same rows, divided in another way.
         let io = [row(1, 2), row(3, 4)];
         let (first, rest) = io.split_at(1);
-        assert_ne!(digest(&io, &[], None), digest(first, rest, None));
-        assert_ne!(digest(&io, &[], None), digest(&[], &io, None));
+        assert_ne!(digest(&io, &[], None, None), digest(first, rest, None, None));
+        assert_ne!(digest(&io, &[], None, None), digest(&[], &io, None, None));
         let feature =
             FeatureFacts { uuid: [0; 16], flags: 1, effects: 0, get_size: 0, set_size: 0 };
         let larger = FeatureFacts { set_size: 8, ..feature };
-        assert_ne!(digest(&[], &[], Some(&[feature])), digest(&[], &[], Some(&[larger])));
+        let of = |feature| digest(&[], &[], Some(&[feature]), None);
+        assert_ne!(of(feature), of(larger));
+        let operation = OperationFacts { endpoint: 1, operation: 7, attribute: 2 };
+        let other = OperationFacts { attribute: 4, ..operation };
+        let of = |operation| digest(&[], &[], None, Some(&[operation]));
+        assert_ne!(of(operation), of(other));
+        assert_ne!(of(operation), digest(&[], &[], None, None));
     }
 }

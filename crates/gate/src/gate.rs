@@ -249,8 +249,7 @@ impl Gate {
         read: impl Fn(&Remembered) -> T,
     ) -> Result<T, GateError> {
         // Whom a node lets in can change at any time, so it is part of what is asked.
-        let way =
-            opened.device.path(request.route.as_judged(), &request.message, &request.caller);
+        let way = opened.device.path(request.route.as_judged(), &request.message, &request.caller);
         let asked = Asked {
             gate: self.number,
             interface: request.route.interface(),

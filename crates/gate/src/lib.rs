@@ -52,7 +52,7 @@ mod verdicts;
 pub use caller::Caller;
 pub use device::{
     Around, Background, Belief, Device, Generation, Identity, KernelInterface, NoPath, Pace, Reply,
-    SubmitError, Whereabouts,
+    SubmitError, Told, Whereabouts,
 };
 pub use explain::{Explanation, ReasonText};
 pub use facts::{DeviceFacts, Readings};

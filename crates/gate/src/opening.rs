@@ -66,21 +66,19 @@ impl Gate {
             reads_back: None,
         };
         let record = self.append(Kind::Probe, &body, Durability::Grouped)?;
-        let mut reading = Reading {
-            device: Arc::clone(&device),
-            generation: Arc::clone(&generation),
-            caller,
-            record,
-            until,
-            at: Arc::new(Mutex::new(probe::first(device.identity().protocol))),
-        };
-        let readings = match device.pace() {
-            Pace::KeepsDeadline => {
-                let readings = reading.now();
-                drop(held);
-                readings
+        let readings = match probe::first(device.identity().protocol) {
+            None => Ok(probe::told(device.as_ref())),
+            Some(first) => {
+                let reading = Reading {
+                    device: Arc::clone(&device),
+                    generation: Arc::clone(&generation),
+                    caller,
+                    record,
+                    until,
+                    at: Arc::new(Mutex::new(first)),
+                };
+                reading.all(held)
             }
-            Pace::MayOutlast => reading.beside(held),
         };
         let readings = match readings {
             Ok(readings) => readings,
@@ -147,6 +145,18 @@ struct Reading {
 }
 
 impl Reading {
+    /// Reads all facts, and gives the slot away.
+    fn all(mut self, held: Held) -> Result<Readings, ProbeError> {
+        match self.device.pace() {
+            Pace::KeepsDeadline => {
+                let readings = self.now();
+                drop(held);
+                readings
+            }
+            Pace::MayOutlast => self.beside(held),
+        }
+    }
+
     /// Sends the probes one after the other, none after the deadline.
     fn now(&mut self) -> Result<Readings, ProbeError> {
         probe::read(self.device.as_ref(), &mut |probe| {

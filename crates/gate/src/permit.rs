@@ -94,7 +94,7 @@ impl Recorded<Firmware> {
         let terms = Terms {
             generation: Arc::clone(generation),
             obligations: Obligations { taint: false, durable: false, read_back: false },
-            granted: Scope::Configuration,
+            granted: probe.scope(),
             path,
             sourced_read: false,
         };

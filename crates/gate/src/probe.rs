@@ -14,7 +14,7 @@
 
 use core::fmt;
 
-use fwgate_policy::{FeatureFacts, Protocol, ReportedRow};
+use fwgate_policy::{FeatureFacts, Protocol, ReportedRow, Scope};
 use fwgate_wire::FormatError;
 use fwgate_wire::cxl::cel::CommandEffectsLog;
 use fwgate_wire::cxl::features::{
@@ -23,11 +23,12 @@ use fwgate_wire::cxl::features::{
 use fwgate_wire::cxl::firmware::FirmwareInfo;
 use fwgate_wire::cxl::identify::IdentifyMemoryDeviceResponse;
 use fwgate_wire::cxl::logs::{GetLogRequest, SupportedLogs, log_uuid};
+use fwgate_wire::fwctl::bnxt;
 use fwgate_wire::nvme::effects_log::EffectsLog;
 use uuid::Uuid;
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::device::{Device, SubmitError};
+use crate::device::{Device, SubmitError, Told};
 use crate::facts::Readings;
 use crate::request::Message;
 
@@ -35,6 +36,8 @@ use crate::request::Message;
 const MAX_LOG: u32 = 65_536 * 4;
 /// The most features that are read.
 const MAX_FEATURES: u16 = 4096;
+/// The most operations of pds's firmware that are kept: more than fit the page that the driver reads.
+const MAX_OPERATIONS: usize = 4096;
 /// NVMe: all namespaces.
 const NSID_ALL: u32 = 0xFFFF_FFFF;
 
@@ -74,6 +77,8 @@ pub enum Probe {
     NvmeIdentifyController,
     /// NVMe 02h, LID 05h, only where Identify claims it.
     NvmeEffectsLog,
+    /// bnxt VER_GET.
+    BnxtVersion,
 }
 
 impl Probe {
@@ -89,6 +94,16 @@ impl Probe {
             Self::ReadBack { .. } => "feature as it is now",
             Self::NvmeIdentifyController => "identify controller",
             Self::NvmeEffectsLog => "commands supported and effects log",
+            Self::BnxtVersion => "firmware version",
+        }
+    }
+
+    /// The scope that it is sent with.
+    pub(crate) const fn scope(self) -> Scope {
+        match self {
+            // The kernel's driver asks this of it.
+            Self::BnxtVersion => Scope::DebugRead,
+            _ => Scope::Configuration,
         }
     }
 
@@ -120,6 +135,12 @@ impl Probe {
             Self::NvmeIdentifyController => nvme_read(0x06, 0, 0x01, 4096),
             // LID 05h; NUMDL, zero-based dwords, in bits 31:16.
             Self::NvmeEffectsLog => nvme_read(0x02, NSID_ALL, 0x03FF_0005, 4096),
+            // The interface that the kernel's headers describe: 1.10.3.
+            Self::BnxtVersion => Message::Bnxt {
+                req_type: bnxt::VER_GET,
+                target_id: bnxt::OWN_FUNCTION,
+                payload: vec![1, 10, 3, 0, 0, 0, 0, 0],
+            },
         }
     }
 }
@@ -163,12 +184,26 @@ impl fmt::Display for ProbeError {
 
 impl core::error::Error for ProbeError {}
 
-/// The probe that a device of this protocol is asked first.
-pub(crate) const fn first(protocol: Protocol) -> Probe {
+/// The probe that a device of this protocol is asked first; `None` where it is asked nothing.
+///
+/// mlx5 has no read that tells its firmware's revision without a register; pds's firmware is asked by
+/// the kernel's driver, and user space cannot see the answer (ADR 0014).
+pub(crate) const fn first(protocol: Protocol) -> Option<Probe> {
     match protocol {
-        Protocol::Cxl => Probe::SupportedLogs,
-        Protocol::NvmeAdmin | Protocol::NvmeIo => Probe::NvmeIdentifyController,
+        Protocol::Cxl => Some(Probe::SupportedLogs),
+        Protocol::NvmeAdmin | Protocol::NvmeIo => Some(Probe::NvmeIdentifyController),
+        Protocol::Bnxt => Some(Probe::BnxtVersion),
+        Protocol::Mlx5 | Protocol::Pds => None,
     }
+}
+
+/// What is known of a device without asking it anything.
+pub(crate) fn told(device: &dyn Device) -> Readings {
+    let Told { firmware, mut operations } = device.told();
+    if let Some(operations) = &mut operations {
+        operations.truncate(MAX_OPERATIONS);
+    }
+    Readings { firmware, operations, ..Readings::default() }
 }
 
 /// How a probe is sent: by the gate, which records it first.
@@ -179,7 +214,18 @@ pub(crate) fn read(device: &dyn Device, send: &mut Send<'_>) -> Result<Readings,
     match device.identity().protocol {
         Protocol::Cxl => read_cxl(device.payload_limit(), send),
         Protocol::NvmeAdmin | Protocol::NvmeIo => read_nvme(send),
+        Protocol::Bnxt => read_bnxt(send),
+        Protocol::Mlx5 | Protocol::Pds => Ok(told(device)),
     }
+}
+
+fn read_bnxt(send: &mut Send<'_>) -> Result<Readings, ProbeError> {
+    let probe = Probe::BnxtVersion;
+    let reply = send(probe)?;
+    let version = bnxt::Version::parse(&reply)
+        .map_err(|error| ProbeError { probe, cause: ProbeCause::Format(error) })?;
+    let [a, b, c, d] = version.0;
+    Ok(Readings { firmware: format!("{a}.{b}.{c}.{d}").into_bytes(), ..Readings::default() })
 }
 
 fn read_cxl(limit: usize, send: &mut Send<'_>) -> Result<Readings, ProbeError> {
@@ -207,7 +253,7 @@ fn read_cxl(limit: usize, send: &mut Send<'_>) -> Result<Readings, ProbeError> {
     }
     let listed = lists(0x0500) && lists(0x0501);
     let features = if listed { reachable(read_features(limit, send))? } else { None };
-    Ok(Readings { firmware, serial: None, log, io_log: Vec::new(), features, logs: Some(logs) })
+    Ok(Readings { firmware, log, features, logs: Some(logs), ..Readings::default() })
 }
 
 /// What was read, or `None` where this machine has no path for the read; the device's facts can do
@@ -310,7 +356,7 @@ fn read_nvme(send: &mut Send<'_>) -> Result<Readings, ProbeError> {
         log = nvme_rows(&effects.admin);
         io_log = nvme_rows(&effects.io);
     }
-    Ok(Readings { firmware, serial: None, log, io_log, features: None, logs: None })
+    Ok(Readings { firmware, log, io_log, ..Readings::default() })
 }
 
 /// The rows of one half of the log that are not all zero, by opcode.

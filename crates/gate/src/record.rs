@@ -12,6 +12,7 @@
 use fwgate_policy::tables::JudgedBy;
 use fwgate_policy::{Class, Effects, Protocol, Tables};
 use fwgate_wire::cxl::features::feature_uuid;
+use fwgate_wire::fwctl::mlx5;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -25,9 +26,21 @@ use crate::text;
 /// The most characters of a device's name that are recorded and shown.
 const MAX_NAME: usize = 256;
 /// Commands whose payload is a secret by what they are, where no effect says so: CXL and NVMe
-/// Security Send, and NVMe's Fabrics commands, of which one is Authentication Send.
-const SECRETS: [(Protocol, u16); 3] =
-    [(Protocol::Cxl, 0x4600), (Protocol::NvmeAdmin, 0x81), (Protocol::NvmeAdmin, 0x7F)];
+/// Security Send, and NVMe's Fabrics commands, of which one is Authentication Send; what goes into
+/// bnxt's settings, flash and debug tokens, and what is written to mlx5's registers.
+const SECRETS: [(Protocol, u16); 11] = [
+    (Protocol::Cxl, 0x4600),
+    (Protocol::NvmeAdmin, 0x81),
+    (Protocol::NvmeAdmin, 0x7F),
+    (Protocol::Mlx5, mlx5::ACCESS_REG),
+    (Protocol::Mlx5, mlx5::ACCESS_REGISTER_USER),
+    (Protocol::Bnxt, 0xFF30),
+    (Protocol::Bnxt, 0xFFF2),
+    (Protocol::Bnxt, 0xFFF4),
+    (Protocol::Bnxt, 0xFFFE),
+    (Protocol::Bnxt, 0xFFFF),
+    (Protocol::Bnxt, 0x00CA),
+];
 
 /// Which device, as it is written in records and in output.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -92,6 +105,18 @@ pub struct CommandRecord {
     /// NVMe: command dwords 10 to 15; not of an opaque command, whose dwords are a payload as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cdw: Option<[u32; 6]>,
+    /// mlx5: modifier of the opcode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub op_mod: Option<u16>,
+    /// bnxt: whom it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_id: Option<u16>,
+    /// pds: endpoint of the firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<u32>,
+    /// pds: operation, whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<u32>,
     /// Payload length, in bytes.
     pub length: usize,
 }
@@ -103,18 +128,29 @@ impl CommandRecord {
         let command = message.command();
         let (protocol, opcode) = (command.protocol(), command.opcode());
         let name = names::opcode(protocol, opcode).or(class.operation);
-        let (nsid, cdw) = match message {
-            Message::Cxl { .. } => (None, None),
-            Message::NvmeAdmin { nsid, cdw, .. } => (Some(*nsid), (!class.opaque).then_some(*cdw)),
-        };
-        Self {
+        let plain = Self {
             protocol: protocol.name(),
             opcode: names::code(protocol, opcode),
             name: name.map(|name| text::clean(name.as_bytes(), 64)),
             selector: class.selector.map(|selector| text::hex(selector.as_bytes())),
-            nsid,
-            cdw,
+            nsid: None,
+            cdw: None,
+            op_mod: None,
+            target_id: None,
+            endpoint: None,
+            operation: None,
             length: command.payload().len(),
+        };
+        match message {
+            Message::Cxl { .. } => plain,
+            Message::NvmeAdmin { nsid, cdw, .. } => {
+                Self { nsid: Some(*nsid), cdw: (!class.opaque).then_some(*cdw), ..plain }
+            }
+            Message::Mlx5 { op_mod, .. } => Self { op_mod: Some(*op_mod), ..plain },
+            Message::Bnxt { target_id, .. } => Self { target_id: Some(*target_id), ..plain },
+            Message::Pds { endpoint, operation, .. } => {
+                Self { endpoint: Some(*endpoint), operation: Some(*operation), ..plain }
+            }
         }
     }
 }

@@ -41,12 +41,46 @@ pub enum Message {
         /// Bytes wanted from the controller.
         read_length: u32,
     },
+    /// An mlx5 mailbox command.
+    Mlx5 {
+        /// Opcode.
+        opcode: u16,
+        /// Its modifier.
+        op_mod: u16,
+        /// The mailbox from its ninth byte on.
+        payload: Vec<u8>,
+        /// Bytes of reply mailbox that are wanted, its first 16 counted.
+        reply_length: u32,
+    },
+    /// A bnxt HWRM request. The gate and the driver own its header, its addresses and its buffers.
+    Bnxt {
+        /// Request type.
+        req_type: u16,
+        /// Whom it is for.
+        target_id: u16,
+        /// The request from its seventeenth byte on, then what the device is to read by DMA.
+        payload: Vec<u8>,
+    },
+    /// An operation of a pds firmware endpoint.
+    Pds {
+        /// Endpoint.
+        endpoint: u32,
+        /// Operation.
+        operation: u32,
+        /// Request payload.
+        payload: Vec<u8>,
+        /// Bytes of reply that are wanted.
+        reply_length: u32,
+    },
 }
 
 impl Drop for Message {
     fn drop(&mut self) {
         match self {
-            Self::Cxl { payload, .. } => payload.zeroize(),
+            Self::Cxl { payload, .. }
+            | Self::Mlx5 { payload, .. }
+            | Self::Bnxt { payload, .. }
+            | Self::Pds { payload, .. } => payload.zeroize(),
             Self::NvmeAdmin { cdw, data, .. } => {
                 cdw.zeroize();
                 data.zeroize();
@@ -71,6 +105,26 @@ impl fmt::Debug for Message {
                 .field("data", &format_args!("{bytes} bytes"))
                 .field("read_length", read_length)
                 .finish_non_exhaustive(),
+            Self::Mlx5 { opcode, op_mod, reply_length, .. } => f
+                .debug_struct("Mlx5")
+                .field("opcode", &format_args!("{opcode:#06x}"))
+                .field("op_mod", op_mod)
+                .field("payload", &format_args!("{bytes} bytes"))
+                .field("reply_length", reply_length)
+                .finish(),
+            Self::Bnxt { req_type, target_id, .. } => f
+                .debug_struct("Bnxt")
+                .field("req_type", &format_args!("{req_type:#06x}"))
+                .field("target_id", &format_args!("{target_id:#06x}"))
+                .field("payload", &format_args!("{bytes} bytes"))
+                .finish(),
+            Self::Pds { endpoint, operation, reply_length, .. } => f
+                .debug_struct("Pds")
+                .field("endpoint", endpoint)
+                .field("operation", &format_args!("{operation:#010x}"))
+                .field("payload", &format_args!("{bytes} bytes"))
+                .field("reply_length", reply_length)
+                .finish(),
         }
     }
 }
@@ -89,6 +143,18 @@ impl Message {
                 Self::NvmeAdmin { opcode, nsid, cdw, data, read_length },
                 Self::NvmeAdmin { opcode: o, nsid: n, cdw: c, data: d, read_length: r },
             ) => opcode == o && nsid == n && read_length == r && cdw == c && same(data, d),
+            (
+                Self::Mlx5 { opcode, op_mod, payload, reply_length },
+                Self::Mlx5 { opcode: o, op_mod: m, payload: p, reply_length: r },
+            ) => opcode == o && op_mod == m && reply_length == r && same(payload, p),
+            (
+                Self::Bnxt { req_type, target_id, payload },
+                Self::Bnxt { req_type: t, target_id: i, payload: p },
+            ) => req_type == t && target_id == i && same(payload, p),
+            (
+                Self::Pds { endpoint, operation, payload, reply_length },
+                Self::Pds { endpoint: e, operation: o, payload: p, reply_length: r },
+            ) => endpoint == e && operation == o && reply_length == r && same(payload, p),
             _ => false,
         }
     }
@@ -100,6 +166,15 @@ impl Message {
             Self::Cxl { opcode, payload } => Command::Cxl { opcode: *opcode, payload },
             Self::NvmeAdmin { opcode, nsid, cdw, data, .. } => {
                 Command::NvmeAdmin { opcode: *opcode, nsid: *nsid, cdw: *cdw, data }
+            }
+            Self::Mlx5 { opcode, op_mod, payload, .. } => {
+                Command::Mlx5 { opcode: *opcode, op_mod: *op_mod, payload }
+            }
+            Self::Bnxt { req_type, target_id, payload } => {
+                Command::Bnxt { req_type: *req_type, target_id: *target_id, payload }
+            }
+            Self::Pds { endpoint, operation, payload, .. } => {
+                Command::Pds { endpoint: *endpoint, operation: *operation, payload }
             }
         }
     }

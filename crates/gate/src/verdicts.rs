@@ -136,8 +136,12 @@ impl Verdicts {
 fn place(asked: Asked<'_>) -> usize {
     let command = asked.message.command();
     let head = command.payload().iter().take(8).fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
-    let nvme = match asked.message {
-        Message::Cxl { .. } => 0,
+    let beside = match asked.message {
+        Message::Cxl { .. } | Message::Bnxt { .. } => 0,
+        Message::Mlx5 { op_mod, .. } => u64::from(*op_mod),
+        Message::Pds { endpoint, operation, .. } => {
+            u64::from(*endpoint ^ operation.rotate_left(16))
+        }
         Message::NvmeAdmin { cdw: [cdw10, ..], nsid, .. } => {
             u64::from(*cdw10 ^ nsid.rotate_left(16))
         }
@@ -145,7 +149,7 @@ fn place(asked: Asked<'_>) -> usize {
     let mixed = u64::from(command.opcode())
         ^ u64::from(asked.caller.uid).rotate_left(17)
         ^ head.rotate_left(31)
-        ^ nvme.rotate_left(43)
+        ^ beside.rotate_left(43)
         ^ asked.scope.map_or(7, |scope| scope as u64).rotate_left(59);
     // The high bits of a multiplication by an odd constant depend on all bits.
     let spread = mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56;

@@ -73,14 +73,12 @@ fn a_path_that_changes_while_a_command_waits_for_its_turn_sends_nothing() {
     let opened = gate.open(device.clone()).unwrap();
     let patient = |opcode| within(Duration::from_secs(20), opcode);
     std::thread::scope(|threads| {
-        let first =
-            threads.spawn(|| gate.send(&opened, patient(0xC000), &mut |_| {}).unwrap());
+        let first = threads.spawn(|| gate.send(&opened, patient(0xC000), &mut |_| {}).unwrap());
         while device.sent.lock().unwrap().is_empty() {
             std::thread::yield_now();
         }
         let before = gate.journal().head().sequence;
-        let second =
-            threads.spawn(|| gate.send(&opened, patient(0xC001), &mut |_| {}).unwrap());
+        let second = threads.spawn(|| gate.send(&opened, patient(0xC001), &mut |_| {}).unwrap());
         // Judged and on record; now it waits behind the first.
         while gate.journal().head().sequence == before {
             std::thread::yield_now();

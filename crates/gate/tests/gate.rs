@@ -378,7 +378,7 @@ fn secrets_and_carried_commands_leave_their_length_only() {
     let stored = |message: Message| {
         let opened = match &message {
             Message::Cxl { .. } => &cxl_device,
-            Message::NvmeAdmin { .. } => &controller,
+            _ => &controller,
         };
         let request = Request { message, ..request(0, None) };
         gate.send(opened, request, &mut |_| {}).unwrap();

@@ -55,6 +55,7 @@ fn judging(c: &mut Criterion) {
         features: Some(&features),
         logs: None,
         surroundings: Surroundings::DRIVEN_BY_NOBODY,
+        operations: None,
         inner: &[],
     };
     let standing = standing();

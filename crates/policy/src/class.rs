@@ -4,7 +4,10 @@
 //! Four sources speak, and none may make it milder than the floor: the device's report, the floor
 //! row, the row of its sub-operation, and a vendor's document that the owner installed.
 //!
-//! *Invariants*: the effective effects contain the floor. A cited sub-operation row replaces the
+//! A command of an fwctl family has no report: the scope of the kernel's driver speaks, and ours where
+//! it is higher; for pds the attribute that the firmware gives to the operation.
+//!
+//! *Invariants*: the effective effects contain the floor. No scope is below the driver's. A cited sub-operation row replaces the
 //! opcode's report and floor for that sub-operation; everything else only adds.
 //!
 //! *Not here*: whether anyone may send it (`judge`).
@@ -19,6 +22,10 @@ use crate::tables::{
     VendorRow,
 };
 
+use fwgate_wire::fwctl::mlx5;
+
+/// Where mlx5's register access names its register: bytes 10 and 11 of the mailbox.
+const REGISTER: SelectorField = SelectorField { offset: 10, len: 2 };
 /// CXL Set Feature.
 pub(crate) const SET_FEATURE: u16 = 0x0502;
 /// CXL Tunnel Management Command.
@@ -59,6 +66,11 @@ pub struct Class<'a> {
     pub operation: Option<&'a str>,
     /// Where a vendor row says that another command is carried.
     pub carries: Option<Carried>,
+    /// The least scope at which the kernel's fwctl driver passes it on; `None` where no such driver is
+    /// known to.
+    pub driver: Option<Scope>,
+    /// Why ours is higher, where it is.
+    pub raised: Option<&'a str>,
 }
 
 impl Class<'_> {
@@ -83,11 +95,22 @@ pub fn classify<'a>(command: &Command<'_>, facts: &Facts<'a>, tables: &Tables<'a
     let protocol = command.protocol();
     let opcode = command.opcode();
     let known = Gathered::of(protocol, opcode, facts, tables);
-    let mut draft = known.draft(facts.reported.word(opcode));
+    let word = if protocol.is_family() { None } else { facts.reported.word(opcode) };
+    let mut draft = known.draft(word);
     if protocol == Protocol::Cxl && opcode == SET_FEATURE {
         draft.set_feature(command, facts);
     } else if let Some(field) = known.field {
         draft.narrow(&known, command.selector(field), facts, tables);
+    }
+    match protocol {
+        Protocol::Pds => draft.operation(command, facts, tables),
+        Protocol::Mlx5 | Protocol::Bnxt => draft.family(tables),
+        Protocol::Cxl | Protocol::NvmeAdmin | Protocol::NvmeIo => {}
+    }
+    if protocol == Protocol::Mlx5 && matches!(opcode, mlx5::ACCESS_REG | mlx5::ACCESS_REGISTER_USER)
+    {
+        // Ground goes by the register, scope by whether it is read or written.
+        draft.class.selector = command.selector(REGISTER);
     }
     draft.finish(facts.credible)
 }
@@ -107,6 +130,9 @@ pub fn classify_row<'a>(
         draft.narrow(&known, None, facts, tables);
         // The row stands for all of them, and not all of them are never sent.
         draft.spare(known.kind);
+    }
+    if matches!(protocol, Protocol::Mlx5 | Protocol::Bnxt) {
+        draft.family(tables);
     }
     let mut class = draft.finish(facts.credible);
     if class.judged_by == Some(JudgedBy::CarriedCommand) {
@@ -152,7 +178,7 @@ impl<'a> Gathered<'a> {
             .filter_map(|layer| {
                 layer.vendor_row(facts.vendor, facts.device, facts.firmware, opcode)
             })
-            .filter(|_| floor.is_none() && protocol != Protocol::NvmeIo);
+            .filter(|_| floor.is_none() && protocol != Protocol::NvmeIo && !protocol.is_family());
         let vendor = vendors.next();
         let mut carries = vendor.and_then(|row| row.carries);
         let known = floor.is_some_and(|row| row.confidence != Confidence::Unknown);
@@ -228,7 +254,10 @@ impl<'a> Gathered<'a> {
                 selector: None,
                 operation: self.vendor.map(|row| row.name),
                 carries: self.carries,
+                driver: None,
+                raised: None,
             },
+            asked: Scope::DebugWriteFull,
             added: self.added,
             from_feature: false,
         }
@@ -263,6 +292,8 @@ struct Draft<'a> {
     class: Class<'a>,
     added: Added,
     from_feature: bool,
+    /// A family's scope, ours.
+    asked: Scope,
 }
 
 impl<'a> Draft<'a> {
@@ -281,6 +312,75 @@ impl<'a> Draft<'a> {
                 if added.is_empty() { Confidence::Unknown } else { Confidence::Inferred };
             self.class.effective = self.class.reported | added;
             self.from_feature = true;
+        }
+    }
+
+    /// A command of mlx5 or bnxt: the driver's scope, or a higher one of ours. Rows loaded at run time
+    /// make no command known and lower no scope.
+    fn family(&mut self, tables: &Tables<'a>) {
+        let class = &mut self.class;
+        let (protocol, opcode, selector) = (class.protocol, class.opcode, class.selector);
+        let rows = tables.scopes_of(protocol, opcode);
+        // A sub-operation's own row stands for it; in a later layer it only adds to the opcode's.
+        let own = rows.iter().find(|row| selector.is_some() && row.selector == selector);
+        let Some(row) = own.or_else(|| rows.iter().find(|row| row.selector.is_none())) else {
+            return;
+        };
+        class.driver = Some(row.driver);
+        self.asked = row.driver;
+        let later = tables.layers().skip(1).flat_map(|layer| layer.scopes_of(protocol, opcode));
+        let later = later
+            .filter(|row| row.selector.is_none() || selector.is_none() || row.selector == selector);
+        for row in core::iter::once(row).chain(later) {
+            let ours = row.raised.unwrap_or(row.driver).max(row.driver);
+            if ours > self.asked {
+                self.asked = ours;
+                class.raised = Some(row.why);
+            }
+        }
+        self.raise_for_added();
+    }
+
+    /// An operation of pds: the strictest of the entries that the driver could take for it.
+    fn operation(&mut self, command: &Command<'_>, facts: &Facts<'a>, tables: &Tables<'a>) {
+        self.class.selector = command.operation();
+        let (Command::Pds { endpoint, operation, .. }, Some(list)) = (*command, facts.operations)
+        else {
+            return;
+        };
+        let mut found: Option<(Scope, Scope, Option<&'a str>)> = None;
+        for entry in list.iter().filter(|entry| entry.covers(endpoint, operation)) {
+            let known = tables.attribute(entry.attribute);
+            let driver = known.map_or(Scope::DebugWriteFull, |row| row.driver);
+            let (mut ours, mut why) = (driver, None);
+            for row in tables.layers().filter_map(|layer| layer.attribute(entry.attribute)) {
+                let asks = row.raised.unwrap_or(row.driver);
+                if asks > ours {
+                    (ours, why) = (asks, Some(row.why));
+                }
+            }
+            // The driver takes the first entry; which that is, is not for the caller to use.
+            found = Some(match found {
+                Some((before, most, because)) if most >= ours => {
+                    (before.max(driver), most, because)
+                }
+                Some((before, ..)) => (before.max(driver), ours, why),
+                None => (driver, ours, why),
+            });
+        }
+        let Some((driver, ours, why)) = found else { return };
+        self.class.driver = Some(driver);
+        self.class.raised = why;
+        self.asked = ours;
+        self.raise_for_added();
+    }
+
+    /// What rows loaded at run time say that it changes asks for its scope as everywhere else.
+    fn raise_for_added(&mut self) {
+        let asks = cxl_scope(self.added.effects, Basis::Cited);
+        if asks > self.asked {
+            self.asked = asks;
+            self.class.raised = Some("rows loaded at run time say that it changes more");
         }
     }
 
@@ -370,7 +470,11 @@ impl<'a> Draft<'a> {
                 };
                 nvme_scope(class.effective, kind)
             }
+            Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => self.asked,
         };
+        if class.driver.is_none_or(|driver| class.scope <= driver) {
+            class.raised = None;
+        }
         self.class
     }
 }
@@ -386,6 +490,8 @@ fn read_word(protocol: Protocol, word: u32) -> (Effects, Attributes) {
         Protocol::NvmeAdmin | Protocol::NvmeIo => {
             (Effects::from_nvme(word), Attributes::from_nvme(word))
         }
+        // There is no such log.
+        Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => (Effects::empty(), Attributes::empty()),
     }
 }
 

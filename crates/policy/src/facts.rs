@@ -8,6 +8,7 @@
 //! *Not here*: reading any of it (`fwgate-gate`), the generation it is bound to.
 
 use fwgate_wire::cxl::tunnel::TunnelTarget;
+use fwgate_wire::fwctl::pds::Operation;
 
 use crate::subsystem::Subsystems;
 use crate::tables::Classes;
@@ -89,6 +90,26 @@ impl FeatureFacts {
     #[must_use]
     pub const fn changeable(&self) -> bool {
         self.flags & 1 == 1
+    }
+}
+
+/// What pds's firmware says of one of its operations.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct OperationFacts {
+    /// Endpoint.
+    pub endpoint: u32,
+    /// Operation: command in bits 15:0, version in bits 23:16.
+    pub operation: u32,
+    /// Attribute, raw.
+    pub attribute: u8,
+}
+
+impl OperationFacts {
+    /// Whether this entry of the firmware's list stands for that operation: the same endpoint and
+    /// command, this version or an earlier one.
+    #[must_use]
+    pub const fn covers(&self, endpoint: u32, operation: u32) -> bool {
+        self.endpoint == endpoint && Operation(operation).is_covered_by(Operation(self.operation))
     }
 }
 
@@ -176,6 +197,8 @@ pub struct Facts<'a> {
     pub features: Option<&'a [FeatureFacts]>,
     /// UUIDs of its logs, in wire order; `None` if they were not read.
     pub logs: Option<&'a [[u8; 16]]>,
+    /// pds: the firmware's operations; `None` if they are not known.
+    pub operations: Option<&'a [OperationFacts]>,
     /// What surrounds it.
     pub surroundings: Surroundings<'a>,
     /// Devices that can be reached through it.

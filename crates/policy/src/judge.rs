@@ -186,13 +186,21 @@ impl<'q, 'a> Case<'q, 'a> {
             .floor(class.protocol, class.opcode)
             .is_some_and(|row| row.mandatory.intersects(facts.class));
         let reported = match (class.protocol, facts.reported.word(class.opcode)) {
+            // There is no log: the kernel's driver refuses what its table does not name.
+            (Protocol::Mlx5 | Protocol::Bnxt, _) => class.driver.is_some(),
+            // What is not known of the firmware's list, the driver looks up; see `class`.
+            (Protocol::Pds, _) => facts.operations.is_none() || class.driver.is_some(),
             (_, None) => false,
             (Protocol::Cxl, Some(_)) => true,
             // NVMe lists every opcode; bit 0 says which are supported.
             (Protocol::NvmeAdmin | Protocol::NvmeIo, Some(word)) => word & 1 == 1,
         };
         let refusal = if !mandatory && !reported {
-            Some("opcode")
+            Some(match class.protocol {
+                Protocol::Mlx5 | Protocol::Bnxt => "driver",
+                Protocol::Pds => "operation",
+                _ => "opcode",
+            })
         } else if class.protocol != Protocol::Cxl {
             None
         } else {
@@ -296,6 +304,10 @@ impl<'q, 'a> Case<'q, 'a> {
             if !class.reported.intersects(Effects::IMMEDIATE | Effects::AFTER_RESET) {
                 self.reasons.push(Level::Deny, depth, Code::FeatureNoEffect, Operand::None);
             }
+        }
+        if let (Some(driver), Some(why)) = (class.driver, class.raised) {
+            let operand = Operand::Raised { driver, ours: class.scope, why };
+            self.reasons.push(Level::Note, depth, Code::AboveDriver, operand);
         }
         let missing = class.floor.difference(class.reported);
         if class.reported_word.is_some() && class.judged_by.is_none() && !missing.is_empty() {

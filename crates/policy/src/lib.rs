@@ -55,7 +55,9 @@ pub use class::{Class, classify, classify_row};
 pub use command::Command;
 pub use disclosure::Disclosure;
 pub use effects::{Attributes, Effects};
-pub use facts::{Facts, FeatureFacts, Inner, Known, Reported, ReportedRow, Surroundings};
+pub use facts::{
+    Facts, FeatureFacts, Inner, Known, OperationFacts, Reported, ReportedRow, Surroundings,
+};
 pub use judge::{Judgement, Obligations, Question, Route, Verdict, judge};
 pub use reason::{Code, Level, Operand, Reason, Reasons, Right};
 pub use scope::{Confidence, Scope};

@@ -123,6 +123,10 @@ pub fn lint<'a>(
     tables: &Tables<'a>,
     mut found: impl FnMut(Finding<'a>),
 ) {
+    if protocol.is_family() {
+        // Its devices have no effects log.
+        return;
+    }
     if rows.is_empty() {
         found(whole(FindingCode::Empty, protocol));
     } else if protocol == Protocol::Cxl && rows.iter().all(|row| row.word == 0) {
@@ -211,7 +215,7 @@ const fn whole<'a>(code: FindingCode, protocol: Protocol) -> Finding<'a> {
 
 const fn supported(protocol: Protocol, word: u32) -> bool {
     match protocol {
-        Protocol::Cxl => true,
+        Protocol::Cxl | Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => true,
         Protocol::NvmeAdmin | Protocol::NvmeIo => word & 1 == 1,
     }
 }
@@ -253,7 +257,7 @@ fn mandatory<'t, 'a>(
     let rows = match protocol {
         Protocol::Cxl => tables.cxl,
         Protocol::NvmeAdmin => tables.nvme_admin,
-        Protocol::NvmeIo => &[],
+        Protocol::NvmeIo | Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => &[],
     };
     rows.iter().filter(move |row| row.mandatory.intersects(class))
 }

@@ -75,6 +75,8 @@ codes! {
     FeatureNoEffect = "feature-no-effect" at 5,
     /// The device reports less than the floor; the floor counts. A note.
     BelowFloor = "below-floor" at 5,
+    /// The kernel's fwctl driver asks a lower scope; ours counts. A note.
+    AboveDriver = "above-driver" at 5,
     /// The reply shows more than the caller may see.
     Discloses = "discloses" at 6,
     /// Never sent by anyone: it belongs to the driver or carries a DMA address.
@@ -143,6 +145,15 @@ pub enum Operand<'a> {
         asked: Scope,
         /// Needed.
         required: Scope,
+    },
+    /// The scope that the kernel's driver asks, ours, and why it is higher.
+    Raised {
+        /// The driver's.
+        driver: Scope,
+        /// Ours.
+        ours: Scope,
+        /// Why.
+        why: &'a str,
     },
     /// What would be shown and what may be.
     Shows {

@@ -69,7 +69,7 @@ fn rights<'a>(standing: &Standing, asks: &Demand, reach: Scope, reasons: &mut Re
         // Whoever may do more on that path may do this.
         let by_capability = administration
             && !asks.kernel_route
-            && asks.protocol != Protocol::Cxl
+            && asks.protocol.is_nvme()
             && standing.capabilities.sys_admin;
         if !standing.path.admits_caller && !grants.named_action && !by_capability {
             missing(Right::PathOrNamedPermit);
@@ -78,7 +78,7 @@ fn rights<'a>(standing: &Standing, asks: &Demand, reach: Scope, reasons: &mut Re
         return;
     }
     let read = asks.kind == Kind::Read && !asks.opaque;
-    if asks.protocol != Protocol::Cxl && !read {
+    if asks.protocol.is_nvme() && !read {
         let stands_in = grants.named_action && !asks.opaque;
         if !standing.capabilities.sys_admin && !stands_in {
             missing(Right::CapSysAdmin);
@@ -93,7 +93,7 @@ fn rights<'a>(standing: &Standing, asks: &Demand, reach: Scope, reasons: &mut Re
         missing(Right::CapSysRawio);
     }
     // What changes something without a known effect is below the scope that asks for a grant.
-    let low_change = !read && !asks.opaque && asks.protocol == Protocol::Cxl;
+    let low_change = !read && !asks.opaque && !asks.protocol.is_nvme();
     let by_grant = wide && grants.scope.is_some_and(|up_to| up_to >= reach);
     if low_change
         && (!wide || reach < Scope::DebugWrite)

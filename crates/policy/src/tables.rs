@@ -18,6 +18,10 @@ use crate::subsystem::Subsystems;
 #[rustfmt::skip]
 mod builtin_gen;
 
+mod families;
+
+pub use families::{AttributeRow, Families, ScopeRow};
+
 /// The tables that are compiled in.
 pub mod builtin {
     pub use super::builtin_gen::*;
@@ -32,6 +36,12 @@ pub enum Protocol {
     NvmeAdmin,
     /// NVMe I/O commands; never sent by the gate, known so that a log can be read whole.
     NvmeIo,
+    /// mlx5 mailbox commands, by fwctl.
+    Mlx5,
+    /// bnxt HWRM requests, by fwctl.
+    Bnxt,
+    /// pds firmware operations, by fwctl.
+    Pds,
 }
 
 impl Protocol {
@@ -41,7 +51,22 @@ impl Protocol {
         match self {
             Self::Cxl => "cxl",
             Self::NvmeAdmin | Self::NvmeIo => "nvme",
+            Self::Mlx5 => "mlx5",
+            Self::Bnxt => "bnxt",
+            Self::Pds => "pds",
         }
+    }
+
+    /// Whether it is a language of NVMe.
+    #[must_use]
+    pub const fn is_nvme(self) -> bool {
+        matches!(self, Self::NvmeAdmin | Self::NvmeIo)
+    }
+
+    /// Whether a kernel fwctl driver holds a table of it and the device has no effects log.
+    #[must_use]
+    pub const fn is_family(self) -> bool {
+        matches!(self, Self::Mlx5 | Self::Bnxt | Self::Pds)
     }
 }
 
@@ -416,6 +441,8 @@ pub struct Tables<'a> {
     pub nvme_io: &'a [FloorRow],
     /// NVMe sub-operations, by opcode and selector.
     pub nvme_selectors: &'a [SelectorRow],
+    /// fwctl's families.
+    pub families: Families<'a>,
     /// Ownership, by protocol and opcode.
     pub ground: &'a [GroundRow],
     /// The kernel's interfaces, by key.
@@ -438,6 +465,14 @@ impl Tables<'static> {
         nvme_admin: builtin::NVME_ADMIN,
         nvme_io: builtin::NVME_IO,
         nvme_selectors: builtin::NVME_SELECTORS,
+        families: Families {
+            mlx5: builtin::MLX5,
+            mlx5_selectors: builtin::MLX5_SELECTORS,
+            bnxt: builtin::BNXT,
+            bnxt_selectors: builtin::BNXT_SELECTORS,
+            scopes: builtin::SCOPES,
+            pds_attributes: builtin::PDS_ATTRIBUTES,
+        },
         ground: builtin::GROUND,
         interfaces: builtin::INTERFACES,
         stances: builtin::STANCES,
@@ -460,6 +495,10 @@ impl<'a> Tables<'a> {
             Protocol::Cxl => self.cxl,
             Protocol::NvmeAdmin => self.nvme_admin,
             Protocol::NvmeIo => self.nvme_io,
+            Protocol::Mlx5 => self.families.mlx5,
+            Protocol::Bnxt => self.families.bnxt,
+            // The firmware lists its operations; there are no rows.
+            Protocol::Pds => return None,
         };
         let at = rows.binary_search_by_key(&opcode, |row| row.opcode).ok()?;
         rows.get(at)
@@ -471,9 +510,25 @@ impl<'a> Tables<'a> {
         let rows = match protocol {
             Protocol::Cxl => self.cxl_selectors,
             Protocol::NvmeAdmin => self.nvme_selectors,
-            Protocol::NvmeIo => &[],
+            Protocol::Mlx5 => self.families.mlx5_selectors,
+            Protocol::Bnxt => self.families.bnxt_selectors,
+            Protocol::NvmeIo | Protocol::Pds => &[],
         };
         equal_range(rows, |row| row.opcode.cmp(&opcode))
+    }
+
+    /// The scope rows of an opcode and of its sub-operations in this layer.
+    #[must_use]
+    pub fn scopes_of(&self, protocol: Protocol, opcode: u16) -> &'a [ScopeRow] {
+        equal_range(self.families.scopes, |row| (row.protocol, row.opcode).cmp(&(protocol, opcode)))
+    }
+
+    /// The row of an attribute in this layer.
+    #[must_use]
+    pub fn attribute(&self, value: u8) -> Option<&'a AttributeRow> {
+        let rows = self.families.pds_attributes;
+        let at = rows.binary_search_by_key(&value, |row| row.value).ok()?;
+        rows.get(at)
     }
 
     /// The ownership rows of an opcode in this layer.

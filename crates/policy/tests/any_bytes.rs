@@ -92,6 +92,10 @@ proptest! {
         for command in [
             Command::Cxl { opcode, payload: &payload },
             Command::NvmeAdmin { opcode: low, nsid: dwords[0], cdw: dwords, data: &payload },
+            Command::Mlx5 { opcode, op_mod: u16::from(low & 3), payload: &payload },
+            Command::Bnxt { req_type: opcode, target_id: 0xFFFF, payload: &payload },
+            Command::Bnxt { req_type: opcode, target_id: u16::from(low), payload: &payload },
+            Command::Pds { endpoint: dwords[0], operation: dwords[1], payload: &payload },
         ] {
             for route in [Route::Firmware, Route::Kernel("edac-scrub"), Route::Kernel("")] {
                 let question =
@@ -101,7 +105,14 @@ proptest! {
                 prop_assert_eq!(first.granted.is_some(), matches!(first.verdict, Verdict::Allow(_)));
             }
         }
-        for protocol in [Protocol::Cxl, Protocol::NvmeAdmin, Protocol::NvmeIo] {
+        for protocol in [
+            Protocol::Cxl,
+            Protocol::NvmeAdmin,
+            Protocol::NvmeIo,
+            Protocol::Mlx5,
+            Protocol::Bnxt,
+            Protocol::Pds,
+        ] {
             let _ = classify_row(protocol, opcode, dwords[1], &facts, &tables);
             lint(protocol, &unsorted, &facts, &tables, |_| ());
         }

@@ -15,22 +15,33 @@ use fwgate_policy::{
 const BUILTIN: Tables<'static> = Tables::BUILTIN;
 
 fn floors() -> impl Iterator<Item = &'static FloorRow> {
-    BUILTIN.cxl.iter().chain(BUILTIN.nvme_admin).chain(BUILTIN.nvme_io)
+    let families = BUILTIN.families.mlx5.iter().chain(BUILTIN.families.bnxt);
+    BUILTIN.cxl.iter().chain(BUILTIN.nvme_admin).chain(BUILTIN.nvme_io).chain(families)
 }
 
 fn operations() -> impl Iterator<Item = &'static SelectorRow> {
     let vendor = BUILTIN.vendor.iter().flat_map(|row| row.operations);
-    BUILTIN.cxl_selectors.iter().chain(BUILTIN.nvme_selectors).chain(vendor)
+    let families = BUILTIN.families.mlx5_selectors.iter().chain(BUILTIN.families.bnxt_selectors);
+    BUILTIN.cxl_selectors.iter().chain(BUILTIN.nvme_selectors).chain(families).chain(vendor)
 }
 
 #[test]
 fn every_slice_is_sorted_by_its_key_so_that_it_can_be_searched() {
-    for rows in [BUILTIN.cxl, BUILTIN.nvme_admin, BUILTIN.nvme_io] {
+    let families = BUILTIN.families;
+    for rows in [BUILTIN.cxl, BUILTIN.nvme_admin, BUILTIN.nvme_io, families.mlx5, families.bnxt] {
         assert!(rows.is_sorted_by(|a, b| a.opcode < b.opcode));
     }
-    for rows in [BUILTIN.cxl_selectors, BUILTIN.nvme_selectors] {
+    for rows in [
+        BUILTIN.cxl_selectors,
+        BUILTIN.nvme_selectors,
+        families.mlx5_selectors,
+        families.bnxt_selectors,
+    ] {
         assert!(rows.is_sorted_by(|a, b| (a.opcode, a.selector) < (b.opcode, b.selector)));
     }
+    let key = |row: &fwgate_policy::tables::ScopeRow| (row.protocol, row.opcode, row.selector);
+    assert!(families.scopes.is_sorted_by(|a, b| key(a) < key(b)));
+    assert!(families.pds_attributes.is_sorted_by(|a, b| a.value < b.value));
     assert!(BUILTIN.ground.is_sorted_by_key(|row| (row.protocol, row.opcode)));
     assert!(BUILTIN.interfaces.is_sorted_by(|a, b| a.key < b.key));
     assert!(BUILTIN.vendor.is_sorted_by_key(|row| row.opcode));
@@ -59,6 +70,8 @@ fn every_selector_row_fits_the_field_that_its_command_has() {
     for (protocol, rows, floors) in [
         (Protocol::Cxl, BUILTIN.cxl_selectors, BUILTIN.cxl),
         (Protocol::NvmeAdmin, BUILTIN.nvme_selectors, BUILTIN.nvme_admin),
+        (Protocol::Mlx5, BUILTIN.families.mlx5_selectors, BUILTIN.families.mlx5),
+        (Protocol::Bnxt, BUILTIN.families.bnxt_selectors, BUILTIN.families.bnxt),
     ] {
         for row in rows {
             let field = floors.iter().find(|it| it.opcode == row.opcode).and_then(|it| it.selector);

@@ -73,6 +73,7 @@ fn example(code: Code) -> Told {
         Code::FeatureBackground => return set_feature(&bytes, &[feature(true, 0x42)]).told(),
         Code::FeatureNoEffect => return set_feature(&bytes, &[feature(true, 0)]).told(),
         Code::BelowFloor => return reports_less_than_the_floor().told(),
+        Code::AboveDriver => return resets_a_function().told(),
         Code::Discloses => {
             ask = cxl(GET_KEY, &[]);
             ask.standing.grants.may_see = Disclosure::Dump;
@@ -116,6 +117,13 @@ fn by_kernel_without_interface(opcode: u16) -> Ask<'static> {
     ask
 }
 
+/// The kernel's driver has this in its lowest scope.
+fn resets_a_function() -> Ask<'static> {
+    let command =
+        fwgate_policy::Command::Bnxt { req_type: 0x0011, target_id: 0xFFFF, payload: &[0; 8] };
+    Ask { command, tables: Tables::BUILTIN, ..cxl(0, &[]) }
+}
+
 fn reports_less_than_the_floor() -> Ask<'static> {
     const ROWS: [ReportedRow; 1] = [ReportedRow { opcode: INJECT_POISON, word: 0 }];
     let facts = Facts { reported: Reported::new(&ROWS).unwrap(), ..device() };
@@ -124,7 +132,8 @@ fn reports_less_than_the_floor() -> Ask<'static> {
 
 #[test]
 fn every_code_is_given_by_some_question() {
-    let notes = [Code::BelowFloor, Code::NamedPermit, Code::OwnerLine, Code::SetAside];
+    let notes =
+        [Code::BelowFloor, Code::AboveDriver, Code::NamedPermit, Code::OwnerLine, Code::SetAside];
     for code in Code::ALL {
         let told = example(*code);
         assert!(told.all().contains(code), "{code:?}: {told:?}");
@@ -155,11 +164,11 @@ fn every_refusing_code_can_be_the_headline_and_the_only_refusal() {
 fn codes_have_stable_names_in_the_order_of_the_steps() {
     let steps: Vec<u8> = Code::ALL.iter().map(|code| code.step()).collect();
     assert!(steps.is_sorted());
-    assert_eq!(Code::ALL.len(), 30);
+    assert_eq!(Code::ALL.len(), 31);
     let mut names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 30);
+    assert_eq!(names.len(), 31);
     assert!(names.iter().all(|name| name.bytes().all(|it| it == b'-' || it.is_ascii_lowercase())));
 }
 

@@ -143,6 +143,7 @@ fn facts(data: &[u8]) {
         serial: tape.maybe(|tape| u64::from(tape.u32())),
         log: tape.list(40, row),
         io_log: tape.list(4, row),
+        operations: None,
         features: tape.maybe(|tape| {
             tape.list(8, |tape| FeatureFacts {
                 uuid: [tape.u8() & 7; 16],

@@ -24,6 +24,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("cci", cci),
     ("cel", cel),
     ("events", events),
+    ("families", families),
     ("feature_get", feature_get),
     ("feature_set", feature_set),
     ("features_supported", features_supported),
@@ -298,6 +299,73 @@ fn registers(data: &[u8]) {
     let opcode = Opcode(tape.u16());
     if let Some(command) = registers::MailboxCommand::new(opcode, low) {
         assert_eq!((command.opcode(), command.length()), (opcode, low));
+    }
+}
+
+/// mlx5, bnxt and pds: mailboxes, requests, replies; and the buffers of a request of any type.
+fn families(data: &[u8]) {
+    fixed!(data,
+        fwctl::mlx5::Mlx5RequestHeader => |it| (it.opcode, it.op_mod),
+        fwctl::mlx5::Mlx5ResponseHeader => |it| fwctl::mlx5::status_name(it.status),
+        fwctl::mlx5::Mlx5Info => |it| it.uid,
+        fwctl::bnxt::HwrmRequestHeader => |it| it.target_id,
+        fwctl::bnxt::HwrmResponseHeader => |it| it.resp_len,
+        fwctl::bnxt::BnxtInfo => |it| it.uctx_caps,
+        fwctl::pds::PdsInfo => |it| it.uctx_caps,
+        fwctl::pds::PdsRpc => |it| fwctl::pds::Operation(it.operation.get()).command(),
+    );
+    let mut out = [0; 4096];
+    match fwctl::mlx5::Mlx5Request::parse(data) {
+        Ok(it) => {
+            let length =
+                fwctl::mlx5::Mlx5Request::build(it.opcode(), it.op_mod(), it.payload(), &mut out);
+            if let Ok(length) = length {
+                assert_eq!((length, &out[8..length]), (data.len(), &data[8..]));
+            }
+        }
+        Err(error) => refused(error, data.len()),
+    }
+    if let Ok(it) = fwctl::mlx5::Mlx5Response::parse(data) {
+        assert_eq!(it.payload().len() + 8, data.len());
+    }
+    match fwctl::bnxt::HwrmRequest::parse(data) {
+        Ok(it) => {
+            let (req_type, target) = (it.header().req_type.get(), it.header().target_id.get());
+            let length =
+                fwctl::bnxt::HwrmRequest::build(req_type, target, it.body(), &mut out).unwrap();
+            assert_eq!((length, &out[16..length]), (data.len(), &data[16..]));
+        }
+        Err(error) => refused(error, data.len()),
+    }
+    match fwctl::bnxt::HwrmResponse::parse(data) {
+        Ok(it) => {
+            assert_eq!(it.body().len() + it.trailing().len() + 8, data.len());
+            assert!(it.kernel_errno().is_none_or(|errno| (1..=4095).contains(&errno)));
+        }
+        Err(error) => refused(error, data.len()),
+    }
+    look(&fwctl::bnxt::Version::parse(data));
+    let mut tape = Tape::new(data);
+    let req_type = if tape.yes() {
+        let rows = fwctl::table::BNXT;
+        rows[usize::from(tape.u16()) % rows.len()].opcode
+    } else {
+        tape.u16()
+    };
+    let payload = tape.rest();
+    match fwctl::bnxt::Payload::parse(req_type, payload) {
+        Ok(it) => {
+            let given: usize = it.buffers().map(|buffer| buffer.data.len()).sum();
+            assert_eq!(it.body().len() + given, payload.len());
+            assert!(it.buffers().all(|it| (1..=fwctl::bnxt::MAX_DMA).contains(&it.length)));
+            for buffer in it.buffers() {
+                // No address of the caller's own gets through.
+                let at = usize::from(buffer.field.address) - 16;
+                assert_eq!(it.body()[at..at + 8], [0; 8]);
+            }
+        }
+        // The place counts the request's header.
+        Err(error) => refused(error, payload.len() + 128),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use super::rows::{Data, NvmeCommand, SelectorRow, Size};
+use super::rows::{Data, Dma, FamilyCommands, NvmeCommand, SelectorRow, Size};
 
 /// `docs/commands-cxl.md`.
 pub(crate) fn cxl(data: &Data) -> String {
@@ -135,6 +135,109 @@ fn nvme_table(out: &mut String, rows: &[NvmeCommand]) {
     }
 }
 
+/// `docs/commands-fwctl.md`.
+pub(crate) fn fwctl(data: &Data) -> String {
+    let mut out = header(
+        "Commands of fwctl's families",
+        "data/fwctl-mlx5.toml, data/fwctl-bnxt.toml and data/fwctl-pds.toml",
+    );
+    out.push_str(
+        "What the kernel's fwctl drivers pass on, at which scope, and where fwgate asks for more and \
+         why. A command without a row is refused by the driver and by fwgate. CXL has its own file. \
+         *Shows*: the worst case of a reply.\n",
+    );
+    for (title, rows) in [("mlx5", &data.mlx5), ("bnxt", &data.bnxt)] {
+        let _ = write!(out, "\n## {title}\n\n");
+        family(&mut out, rows);
+    }
+    out.push_str("\n## bnxt: buffers\n\nThe driver puts its own buffers at these addresses.\n\n");
+    head(&mut out, &["opcode", "name", "request", "buffers", "notes"]);
+    for row in data.bnxt.commands.iter().filter(|row| !row.dma.is_empty()) {
+        let fields: Vec<String> = row.dma.iter().map(buffer).collect();
+        line(
+            &mut out,
+            &[
+                format!("`0x{:04X}`", row.opcode),
+                row.name.clone(),
+                row.request.map_or("?".into(), |bytes| bytes.to_string()),
+                fields.join("; "),
+                row.notes.clone().unwrap_or_default(),
+            ],
+        );
+    }
+    out.push_str(
+        "\n## pds\n\nThe firmware gives each operation an attribute; any other value asks \
+         debug-write-full.\n\n",
+    );
+    head(&mut out, &["attribute", "name", "driver's scope", "ours", "why", "source"]);
+    for row in &data.pds.rows {
+        line(
+            &mut out,
+            &[
+                format!("`0x{:02X}`", row.value),
+                row.name.clone(),
+                row.scope.clone(),
+                row.raised.clone().unwrap_or_else(|| "the same".into()),
+                row.why.clone().unwrap_or_default(),
+                row.source.clone().unwrap_or_default(),
+            ],
+        );
+    }
+    out
+}
+
+fn family(out: &mut String, rows: &FamilyCommands) {
+    let same = || "the same".to_owned();
+    head(
+        out,
+        &["opcode", "name", "driver's scope", "ours", "why", "floor", "shows", "kind", "source"],
+    );
+    for row in &rows.commands {
+        line(
+            out,
+            &[
+                format!("`0x{:04X}`", row.opcode),
+                format!("{} `{}`", row.name, row.slug),
+                row.scope.clone(),
+                row.raised.clone().unwrap_or_else(same),
+                row.why.clone().unwrap_or_default(),
+                floor(Some(&row.floor), &row.confidence),
+                row.discloses.clone(),
+                row.kind.clone(),
+                row.source.clone().unwrap_or_default(),
+            ],
+        );
+        for one in rows.selectors.iter().filter(|one| one.opcode == row.opcode) {
+            line(
+                out,
+                &[
+                    format!("`0x{:04X}` `{}`", one.opcode, one.selector),
+                    format!("{}: {}", row.name, one.name),
+                    one.scope.clone(),
+                    one.raised.clone().unwrap_or_else(same),
+                    one.why.clone().unwrap_or_default(),
+                    floor(Some(&one.floor), &one.confidence),
+                    one.discloses.clone(),
+                    one.kind.clone(),
+                    one.source.clone().unwrap_or_default(),
+                ],
+            );
+        }
+    }
+}
+
+fn buffer(field: &Dma) -> String {
+    let length = match (field.fixed, field.length, field.width, field.unit) {
+        (Some(bytes), ..) => format!("{bytes} bytes"),
+        (None, Some(at), Some(width), Some(1)) => format!("length in {width} bytes at {at}"),
+        (None, Some(at), Some(width), Some(unit)) => {
+            format!("length in {width} bytes at {at}, times {unit}")
+        }
+        _ => "?".into(),
+    };
+    format!("{}, address at {}, {length}", field.direction, field.address)
+}
+
 /// `docs/stances.md`.
 pub(crate) fn stances(data: &Data) -> String {
     let mut out = header("Stances and ground", "data/stances.toml and data/ground.toml");
@@ -184,7 +287,7 @@ pub(crate) fn stances(data: &Data) -> String {
     );
     for row in &data.ground.rows {
         let selector = row.selector.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
-        let width = if row.protocol == "cxl" { 4 } else { 2 };
+        let width = if row.protocol.starts_with("nvme") { 2 } else { 4 };
         line(
             &mut out,
             &[

@@ -91,7 +91,9 @@ fn render(data: &Data) -> Result<Vec<Output>, Vec<Problem>> {
         ("crates/policy/src/tables/builtin_gen.rs", policy::tables(data)),
         ("crates/wire/src/cxl/table/commands_gen.rs", wire::cxl(data)),
         ("crates/wire/src/nvme/table/commands_gen.rs", wire::nvme(data)),
+        ("crates/wire/src/fwctl/table/commands_gen.rs", wire::fwctl(data)),
         ("docs/commands-cxl.md", docs::cxl(data)),
+        ("docs/commands-fwctl.md", docs::fwctl(data)),
         ("docs/commands-nvme.md", docs::nvme(data)),
         ("docs/stances.md", docs::stances(data)),
     ])

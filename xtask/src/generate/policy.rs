@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use super::rows::{
-    Advisory, Command, Data, Device, GroundRow, Interface, NvmeCommand, SelectorRow, Stance,
-    Vendor, VendorCommand,
+    Advisory, Attribute, Command, Data, Device, FamilyCommand, FamilyCommands, GroundRow,
+    Interface, NvmeCommand, SelectorRow, Stance, Vendor, VendorCommand,
 };
 use super::rust::{self, field, flags, option, option_text, selector, text, word};
 use super::vocabulary::{self as words, Word};
@@ -20,7 +20,7 @@ pub(crate) fn tables(data: &Data) -> String {
     );
     out.push_str(IMPORTS);
     let advisory = data.advisories.rows.iter().map(advisory_row).collect::<Vec<_>>();
-    let lists: [(&str, &str, &str, Vec<String>); 10] = [
+    let lists: [(&str, &str, &str, Vec<String>); 16] = [
         (
             "CXL floors, by opcode.",
             "CXL",
@@ -50,6 +50,42 @@ pub(crate) fn tables(data: &Data) -> String {
             "NVME_SELECTORS",
             "SelectorRow",
             operations(&data.nvme.selectors, words::NVME_EFFECTS),
+        ),
+        (
+            "mlx5 commands, by opcode.",
+            "MLX5",
+            "FloorRow",
+            data.mlx5.commands.iter().map(|row| family_row(row, MLX5_HEADER)).collect(),
+        ),
+        (
+            "mlx5 sub-operations, by opcode and selector.",
+            "MLX5_SELECTORS",
+            "SelectorRow",
+            operations(&data.mlx5.plain_selectors(), words::CXL_EFFECTS),
+        ),
+        (
+            "bnxt commands, by request type.",
+            "BNXT",
+            "FloorRow",
+            data.bnxt.commands.iter().map(|row| family_row(row, BNXT_HEADER)).collect(),
+        ),
+        (
+            "bnxt sub-operations, by request type and selector.",
+            "BNXT_SELECTORS",
+            "SelectorRow",
+            operations(&data.bnxt.plain_selectors(), words::CXL_EFFECTS),
+        ),
+        (
+            "Scopes of the kernel's fwctl drivers, by protocol, opcode and selector.",
+            "SCOPES",
+            "ScopeRow",
+            scopes("mlx5", &data.mlx5).chain(scopes("bnxt", &data.bnxt)).collect(),
+        ),
+        (
+            "Attributes of pds's operations, by value.",
+            "PDS_ATTRIBUTES",
+            "AttributeRow",
+            data.pds.rows.iter().map(attribute_row).collect(),
         ),
         (
             "Ownership, by protocol, opcode and selector.",
@@ -84,13 +120,13 @@ pub(crate) fn tables(data: &Data) -> String {
 
 const IMPORTS: &str = "
 use super::{
-    AdvisoryRow, Carried, Classes, Condition, DeviceMatch, FloorRow, GroundRow, InterfaceRow,
-    JudgedBy, Kind, Matter, Opinion, Protocol, Selector, SelectorField, SelectorRow, StanceRow,
-    VendorRow,
+    AdvisoryRow, AttributeRow, Carried, Classes, Condition, DeviceMatch, FloorRow, GroundRow,
+    InterfaceRow, JudgedBy, Kind, Matter, Opinion, Protocol, ScopeRow, Selector, SelectorField,
+    SelectorRow, StanceRow, VendorRow,
 };
 use crate::disclosure::Disclosure;
 use crate::effects::Effects;
-use crate::scope::Confidence;
+use crate::scope::{Confidence, Scope};
 use crate::subsystem::Subsystems;
 ";
 
@@ -164,6 +200,94 @@ fn nvme_row(row: &NvmeCommand) -> String {
         ),
         source: row.source.as_deref().unwrap_or_default(),
     })
+}
+
+/// Bytes of a mailbox before what the judge calls its payload.
+const MLX5_HEADER: u32 = 8;
+/// Bytes of a request's header.
+const BNXT_HEADER: u32 = 16;
+/// The longest request that the kernel's fwctl takes, and the longest of bnxt.
+const MAX_RPC: u32 = 2 << 20;
+const MAX_HWRM: u32 = 128;
+/// The most bytes at one address.
+const MAX_DMA: u32 = 0x1_0000;
+
+fn family_row(row: &FamilyCommand, header: u32) -> String {
+    let (mut least, mut most) = if header == BNXT_HEADER { (16, MAX_HWRM) } else { (16, MAX_RPC) };
+    if let (false, Some(request)) = (row.dma.is_empty(), row.request) {
+        // What the device is to read comes after the request; `form` knows how much.
+        let read = row.dma.iter().filter(|field| field.direction == "to-device");
+        least = u32::from(request);
+        most = read.fold(least, |sum, _| sum.saturating_add(MAX_DMA));
+    }
+    floor_row(&Floor {
+        opcode: format!("0x{:04X}", row.opcode),
+        effects: effects(Some(&row.floor), words::CXL_EFFECTS),
+        confidence: &row.confidence,
+        discloses: &row.discloses,
+        kind: &row.kind,
+        judged_by: row.judged_by.as_deref(),
+        rest: format!(
+            "selector: {}, input_min: Some({}), input_max: Some({}), mandatory: Classes::empty(), \
+             memdev_id: None, loggable: {}",
+            field(row.selector),
+            u32::saturating_sub(least, header),
+            u32::saturating_sub(most, header),
+            row.loggable,
+        ),
+        source: row.source.as_deref().unwrap_or_default(),
+    })
+}
+
+/// Commands and their sub-operations, a command before its own.
+fn scopes<'r>(protocol: &'r str, rows: &'r FamilyCommands) -> impl Iterator<Item = String> + 'r {
+    rows.commands.iter().flat_map(move |command| {
+        let whole = scope_row(
+            protocol,
+            command.opcode,
+            None,
+            &command.scope,
+            command.raised.as_deref(),
+            command.why.as_deref(),
+        );
+        let own = rows.selectors.iter().filter(|row| row.opcode == command.opcode);
+        std::iter::once(whole).chain(own.map(move |row| {
+            let raised = row.raised.as_deref();
+            let one = Some(row.selector.as_str());
+            scope_row(protocol, row.opcode, one, &row.scope, raised, row.why.as_deref())
+        }))
+    })
+}
+
+fn scope_row(
+    protocol: &str,
+    opcode: u16,
+    one: Option<&str>,
+    scope: &str,
+    raised: Option<&str>,
+    why: Option<&str>,
+) -> String {
+    format!(
+        "ScopeRow {{ protocol: {}, opcode: 0x{opcode:04X}, selector: {}, driver: {}, raised: {}, \
+         why: {} }}",
+        word("Protocol", words::PROTOCOLS, protocol),
+        option(one.map(selector)),
+        word("Scope", words::SCOPES, scope),
+        option(raised.map(|scope| word("Scope", words::SCOPES, scope))),
+        text(why.unwrap_or_default()),
+    )
+}
+
+fn attribute_row(row: &Attribute) -> String {
+    format!(
+        "AttributeRow {{ value: 0x{:02X}, name: {}, driver: {}, raised: {}, why: {}, source: {} }}",
+        row.value,
+        text(&row.name),
+        word("Scope", words::SCOPES, &row.scope),
+        option(row.raised.as_deref().map(|scope| word("Scope", words::SCOPES, scope))),
+        text(row.why.as_deref().unwrap_or_default()),
+        text(row.source.as_deref().unwrap_or_default()),
+    )
 }
 
 fn operations<'r>(rows: impl IntoIterator<Item = &'r SelectorRow>, known: &[Word]) -> Vec<String> {

@@ -23,6 +23,9 @@ pub(crate) struct Data {
     pub(crate) ground: Ground,
     pub(crate) stances: Stances,
     pub(crate) advisories: Advisories,
+    pub(crate) mlx5: FamilyCommands,
+    pub(crate) bnxt: FamilyCommands,
+    pub(crate) pds: Attributes,
     /// Path from the root, and contents, sorted by path.
     pub(crate) vendor: Vec<(String, Vendor)>,
 }
@@ -34,6 +37,9 @@ pub(crate) const NVME: &str = "data/nvme-commands.toml";
 pub(crate) const GROUND: &str = "data/ground.toml";
 pub(crate) const STANCES: &str = "data/stances.toml";
 pub(crate) const ADVISORIES: &str = "data/advisories.toml";
+pub(crate) const MLX5: &str = "data/fwctl-mlx5.toml";
+pub(crate) const BNXT: &str = "data/fwctl-bnxt.toml";
+pub(crate) const PDS: &str = "data/fwctl-pds.toml";
 pub(crate) const VENDOR: &str = "data/vendor";
 
 macro_rules! files {
@@ -56,6 +62,8 @@ files! {
     Ground { interfaces: Interface = "interface", rows: GroundRow = "ground" }
     Stances { rows: Stance = "stance" }
     Advisories { rows: Advisory = "advisory" }
+    FamilyCommands { commands: FamilyCommand = "command", selectors: FamilyOperation = "selector" }
+    Attributes { rows: Attribute = "attribute" }
 }
 
 /// A range of bytes.
@@ -150,6 +158,98 @@ pub(crate) struct NvmeCommand {
     pub(crate) loggable: bool,
     pub(crate) source: Option<String>,
     pub(crate) notes: Option<String>,
+}
+
+/// One command that a kernel fwctl driver passes on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FamilyCommand {
+    pub(crate) opcode: u16,
+    pub(crate) name: String,
+    pub(crate) slug: String,
+    pub(crate) scope: String,
+    pub(crate) raised: Option<String>,
+    pub(crate) why: Option<String>,
+    pub(crate) floor: Vec<String>,
+    pub(crate) confidence: String,
+    pub(crate) discloses: String,
+    pub(crate) kind: String,
+    pub(crate) judged_by: Option<String>,
+    pub(crate) selector: Option<Field>,
+    pub(crate) loggable: bool,
+    pub(crate) request: Option<u16>,
+    #[serde(default)]
+    pub(crate) dma: Vec<Dma>,
+    pub(crate) timeout_ms: Option<u32>,
+    pub(crate) source: Option<String>,
+    pub(crate) notes: Option<String>,
+}
+
+/// One sub-operation of such a command.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FamilyOperation {
+    pub(crate) scope: String,
+    pub(crate) raised: Option<String>,
+    pub(crate) why: Option<String>,
+    // What every sub-operation has; flattening would not refuse unknown fields.
+    pub(crate) opcode: u16,
+    pub(crate) selector: String,
+    pub(crate) name: String,
+    pub(crate) floor: Vec<String>,
+    pub(crate) confidence: String,
+    pub(crate) discloses: String,
+    pub(crate) kind: String,
+    pub(crate) source: Option<String>,
+    pub(crate) notes: Option<String>,
+}
+
+impl FamilyOperation {
+    /// The row without its scope.
+    pub(crate) fn plain(&self) -> SelectorRow {
+        SelectorRow {
+            opcode: self.opcode,
+            selector: self.selector.clone(),
+            name: self.name.clone(),
+            floor: Some(self.floor.clone()),
+            confidence: self.confidence.clone(),
+            discloses: self.discloses.clone(),
+            kind: self.kind.clone(),
+            source: self.source.clone(),
+            notes: self.notes.clone(),
+        }
+    }
+}
+
+impl FamilyCommands {
+    /// The sub-operations without their scopes.
+    pub(crate) fn plain_selectors(&self) -> Vec<SelectorRow> {
+        self.selectors.iter().map(FamilyOperation::plain).collect()
+    }
+}
+
+/// One address field of a request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Dma {
+    pub(crate) direction: String,
+    pub(crate) address: u16,
+    pub(crate) fixed: Option<u32>,
+    pub(crate) length: Option<u16>,
+    pub(crate) width: Option<u8>,
+    pub(crate) unit: Option<u8>,
+}
+
+/// One attribute of pds's operations.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Attribute {
+    pub(crate) value: u8,
+    pub(crate) name: String,
+    pub(crate) scope: String,
+    pub(crate) raised: Option<String>,
+    pub(crate) why: Option<String>,
+    pub(crate) source: Option<String>,
 }
 
 /// One CXL feature.
@@ -305,6 +405,9 @@ pub(crate) fn load(root: &Path) -> Result<Data, Problem> {
         ground: read(root, GROUND)?,
         stances: read(root, STANCES)?,
         advisories: read(root, ADVISORIES)?,
+        mlx5: read(root, MLX5)?,
+        bnxt: read(root, BNXT)?,
+        pds: read(root, PDS)?,
         vendor: vendor(root)?,
     })
 }

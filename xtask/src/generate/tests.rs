@@ -26,7 +26,7 @@ fn command(data: &mut Data, opcode: u16) -> &mut rows::Command {
 #[test]
 fn the_generated_files_in_the_tree_are_what_gen_makes() {
     let made = outputs(&root()).unwrap();
-    assert_eq!(made.len(), 6);
+    assert_eq!(made.len(), 8);
     assert_eq!(compare(&root(), &made), Ok(()));
 }
 
@@ -38,7 +38,7 @@ fn the_same_data_make_the_same_bytes() {
 #[test]
 fn check_names_the_first_line_that_differs() {
     let mut made = outputs(&root()).unwrap();
-    let text = &mut made.get_mut(3).unwrap().1;
+    let text = &mut made.get_mut(4).unwrap().1;
     *text = text.replacen("# CXL commands", "# CXL commandos", 1);
     let said: Vec<String> =
         compare(&root(), &made).unwrap_err().iter().map(ToString::to_string).collect();
@@ -50,7 +50,7 @@ fn check_names_the_first_line_that_differs() {
 #[test]
 fn check_sees_a_file_that_goes_on_after_its_end() {
     let mut made = outputs(&root()).unwrap();
-    made.get_mut(5).unwrap().1.push_str("more\n");
+    made.get_mut(7).unwrap().1.push_str("more\n");
     let said = compare(&root(), &made).unwrap_err()[0].to_string();
     assert!(said.ends_with("made `more`, found nothing"), "{said}");
 }
@@ -197,6 +197,50 @@ fn a_selector_has_the_length_that_its_command_says() {
     });
     assert_eq!(said.len(), 1);
     assert!(said[0].ends_with("its command's selector has 2 bytes"), "{said:?}");
+}
+
+fn hwrm(data: &mut Data, opcode: u16) -> &mut rows::FamilyCommand {
+    data.bnxt.commands.iter_mut().find(|row| row.opcode == opcode).unwrap()
+}
+
+#[test]
+fn a_familys_row_never_asks_less_than_the_driver_and_says_why_it_asks_more() {
+    let below = said(|data| {
+        let row = hwrm(data, 0xFFFE);
+        (row.raised, row.why) = (Some("debug-write".into()), Some("it writes".into()));
+    });
+    assert_eq!(below.len(), 1);
+    assert!(below[0].ends_with("`raised` is `debug-write`, which the driver asks for anyway"));
+    for change in [
+        (|data: &mut Data| hwrm(data, 0x0011).why = None) as fn(&mut Data),
+        // Felt at once, in the lowest scope, and not raised.
+        |data| hwrm(data, 0x00C8).why = None,
+    ] {
+        let said = said(change);
+        assert_eq!(said.len(), 1);
+        assert!(said[0].ends_with("it says no `why` for its scope"), "{said:?}");
+    }
+    let unknown = said(|data| hwrm(data, 0x0011).scope = "debug".into());
+    assert!(unknown.iter().any(|line| line.ends_with("unknown scope `debug`")), "{unknown:?}");
+}
+
+#[test]
+fn a_dma_field_lies_inside_its_request_and_has_one_length() {
+    for change in [
+        (|row: &mut rows::Dma| row.address = 8) as fn(&mut rows::Dma),
+        |row| row.address = 36,
+        |row| row.length = Some(40),
+        |row| row.width = Some(3),
+        |row| row.unit = Some(0),
+        |row| row.length = None,
+        |row| row.fixed = Some(64),
+    ] {
+        let said = said(|data| change(&mut hwrm(data, 0xFFF2).dma[0]));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains("0xFFF2"), "{said:?}");
+    }
+    let data = said(|data| hwrm(data, 0xFFF2).loggable = true);
+    assert!(data[0].ends_with("loggable, but its payload carries data"), "{data:?}");
 }
 
 #[test]

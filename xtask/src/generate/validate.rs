@@ -6,6 +6,9 @@
 //!
 //! *Not here*: whether a row is true.
 
+#[path = "validate/families.rs"]
+mod families;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Problem;
@@ -29,6 +32,9 @@ pub(crate) fn all(data: &Data) -> Vec<Problem> {
         (rows::GROUND, data.ground.version),
         (rows::STANCES, data.stances.version),
         (rows::ADVISORIES, data.advisories.version),
+        (rows::MLX5, data.mlx5.version),
+        (rows::BNXT, data.bnxt.version),
+        (rows::PDS, data.pds.version),
     ];
     let vendor = data.vendor.iter().map(|(file, vendor)| (file.as_str(), vendor.version));
     for (file, version) in versions.into_iter().chain(vendor) {
@@ -40,6 +46,7 @@ pub(crate) fn all(data: &Data) -> Vec<Problem> {
     cxl(data, &mut problems);
     features(data, &mut problems);
     nvme(data, &mut problems);
+    families::all(data, &mut problems);
     ground(data, &mut problems);
     stances(data, &mut problems);
     advisories(data, &mut problems);
@@ -396,6 +403,8 @@ fn ground(data: &Data, problems: &mut Vec<Problem>) {
         let there = match row.protocol.as_str() {
             "cxl" => data.cxl.commands.iter().any(|it| it.opcode == row.opcode),
             "nvme-admin" => nvme(&data.nvme.admin),
+            "mlx5" => data.mlx5.commands.iter().any(|it| it.opcode == row.opcode),
+            "bnxt" => data.bnxt.commands.iter().any(|it| it.opcode == row.opcode),
             _ => nvme(&data.nvme.io),
         };
         if !there {
@@ -439,7 +448,7 @@ fn advisories(data: &Data, problems: &mut Vec<Problem>) {
         place.text("why", &row.why);
         place.word("protocol", words::PROTOCOLS, &row.protocol);
         place.source(&row.confidence, row.source.as_deref());
-        if row.protocol != "cxl" && row.opcode.is_some_and(|opcode| opcode > 0xFF) {
+        if row.protocol.starts_with("nvme") && row.opcode.is_some_and(|opcode| opcode > 0xFF) {
             place.say("an NVMe opcode has one byte");
         }
     }

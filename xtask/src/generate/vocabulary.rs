@@ -102,8 +102,26 @@ pub(crate) const CONDITIONS: &[Word] = &[
 ];
 
 /// Protocols, in the order of the judge's enum.
-pub(crate) const PROTOCOLS: &[Word] =
-    &[("cxl", "Cxl"), ("nvme-admin", "NvmeAdmin"), ("nvme-io", "NvmeIo")];
+pub(crate) const PROTOCOLS: &[Word] = &[
+    ("cxl", "Cxl"),
+    ("nvme-admin", "NvmeAdmin"),
+    ("nvme-io", "NvmeIo"),
+    ("mlx5", "Mlx5"),
+    ("bnxt", "Bnxt"),
+    ("pds", "Pds"),
+];
+
+/// fwctl's scopes, least first.
+pub(crate) const SCOPES: &[Word] = &[
+    ("configuration", "Configuration"),
+    ("debug-read", "DebugRead"),
+    ("debug-write", "DebugWrite"),
+    ("debug-write-full", "DebugWriteFull"),
+];
+
+/// Which way the bytes at a request's address go.
+pub(crate) const DMA_DIRECTIONS: &[Word] =
+    &[("to-device", "ToDevice"), ("from-device", "FromDevice")];
 
 /// What a stance is about.
 pub(crate) const MATTERS: &[Word] = &[

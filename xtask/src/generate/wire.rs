@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::rows::{Code, Command, Data, Feature, NvmeCommand};
+use super::rows::{Code, Command, Data, Dma, FamilyCommand, Feature, NvmeCommand};
 use super::rust::{self, option, option_text, size, text, word};
 use super::vocabulary as words;
 
@@ -54,6 +54,52 @@ pub(crate) fn nvme(data: &Data) -> String {
     let doc = "NVMe I/O commands, by opcode.";
     list(&mut out, doc, "IO", "CommandRow", &data.nvme.io, nvme_command);
     out
+}
+
+/// `crates/wire/src/fwctl/table/commands_gen.rs`.
+pub(crate) fn fwctl(data: &Data) -> String {
+    let mut out = rust::header(
+        "Commands that the kernel's fwctl drivers pass on.",
+        "data/fwctl-mlx5.toml and data/fwctl-bnxt.toml",
+    );
+    out.push_str("\nuse super::{CommandRow, DmaDirection, DmaField, DmaLength};\n");
+    let doc = "mlx5 commands, by opcode.";
+    list(&mut out, doc, "MLX5", "CommandRow", &data.mlx5.commands, family_command);
+    let doc = "bnxt commands, by request type.";
+    list(&mut out, doc, "BNXT", "CommandRow", &data.bnxt.commands, family_command);
+    out
+}
+
+fn family_command(row: &FamilyCommand) -> String {
+    let dma: Vec<String> = row.dma.iter().map(dma_field).collect();
+    format!(
+        "CommandRow {{ opcode: 0x{:04X}, name: {}, slug: {}, request: {}, dma: &[{}], \
+         timeout_ms: {}, source: {}, notes: {} }}",
+        row.opcode,
+        text(&row.name),
+        text(&row.slug),
+        option(row.request.map(|bytes| bytes.to_string())),
+        dma.join(", "),
+        option(row.timeout_ms.map(|it| it.to_string())),
+        text(row.source.as_deref().unwrap_or_default()),
+        option_text(row.notes.as_deref()),
+    )
+}
+
+fn dma_field(row: &Dma) -> String {
+    let length = match (row.fixed, row.length, row.width, row.unit) {
+        (Some(bytes), ..) => format!("DmaLength::Fixed({bytes})"),
+        (None, Some(offset), Some(width), Some(unit)) => {
+            format!("DmaLength::Field {{ offset: {offset}, width: {width}, unit: {unit} }}")
+        }
+        // `validate` has refused it.
+        _ => "NO_LENGTH".to_owned(),
+    };
+    format!(
+        "DmaField {{ direction: {}, address: {}, length: {length} }}",
+        word("DmaDirection", words::DMA_DIRECTIONS, &row.direction),
+        row.address,
+    )
 }
 
 fn list<T>(

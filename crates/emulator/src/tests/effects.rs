@@ -94,6 +94,7 @@ fn facts() -> Facts<'static> {
         features: None,
         logs: None,
         surroundings: Surroundings::DRIVEN_BY_NOBODY,
+        operations: None,
         inner: &[],
     }
 }

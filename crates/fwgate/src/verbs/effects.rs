@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use fwgate_gate::record::DeviceRecord;
 use fwgate_gate::{DeviceFacts, names};
-use fwgate_policy::tables::{JudgedBy, Kind};
+use fwgate_policy::tables::{FloorRow, JudgedBy, Kind};
 use fwgate_policy::{
-    Attributes, Class, Confidence, Effects, Facts, Protocol, ReportedRow, Subsystems, Tables,
-    classify_row, ground,
+    Attributes, Class, Command, Confidence, Effects, Facts, Protocol, ReportedRow, Subsystems,
+    Tables, classify, classify_row, ground,
 };
 use serde::Serialize;
 
@@ -142,7 +142,45 @@ pub(crate) fn rows(facts: &DeviceFacts) -> Vec<Row> {
                 .chain(io.map(|row| one(Protocol::NvmeIo, *row, policy, &tables)))
                 .collect()
         }
+        // They report nothing: the rows are those of the kernel's driver, or of pds's firmware.
+        Protocol::Mlx5 => of_driver(Protocol::Mlx5, tables.families.mlx5, policy, &tables),
+        Protocol::Bnxt => of_driver(Protocol::Bnxt, tables.families.bnxt, policy, &tables),
+        Protocol::Pds => operations(facts, policy, &tables),
     })
+}
+
+/// The commands that a driver passes on.
+fn of_driver(
+    protocol: Protocol,
+    rows: &[FloorRow],
+    facts: &Facts<'_>,
+    tables: &Tables<'_>,
+) -> Vec<Row> {
+    rows.iter()
+        .map(|row| one(protocol, ReportedRow { opcode: row.opcode, word: 0 }, facts, tables))
+        .collect()
+}
+
+/// The operations that pds's firmware lists, as far as that can be seen.
+fn operations(facts: &DeviceFacts, policy: &Facts<'_>, tables: &Tables<'_>) -> Vec<Row> {
+    facts
+        .operations()
+        .unwrap_or_default()
+        .iter()
+        .map(|entry| {
+            let (endpoint, operation) = (entry.endpoint, entry.operation);
+            let command = Command::Pds { endpoint, operation, payload: &[] };
+            let class = classify(&command, policy, tables);
+            let attribute =
+                tables.attribute(entry.attribute).map_or("unknown attribute", |it| it.name);
+            Row {
+                opcode: format!("{endpoint:#x}:{operation:#010x}"),
+                name: Some(attribute.to_owned()),
+                reported_raw: format!("0x{:02X}", entry.attribute),
+                ..row(Protocol::Pds, ReportedRow { opcode: 0, word: 0 }, &class, tables)
+            }
+        })
+        .collect()
 }
 
 fn one(protocol: Protocol, row: ReportedRow, facts: &Facts<'_>, tables: &Tables<'_>) -> Row {
@@ -152,6 +190,10 @@ fn one(protocol: Protocol, row: ReportedRow, facts: &Facts<'_>, tables: &Tables<
         _ => facts.reported.word(row.opcode).unwrap_or(row.word),
     };
     let class = classify_row(protocol, row.opcode, judged, facts, tables);
+    self::row(protocol, row, &class, tables)
+}
+
+fn row(protocol: Protocol, row: ReportedRow, class: &Class<'_>, tables: &Tables<'_>) -> Row {
     let (reported, attributes) = match protocol {
         Protocol::Cxl => {
             let word = u16::try_from(row.word & 0xFFFF).unwrap_or_default();
@@ -160,9 +202,10 @@ fn one(protocol: Protocol, row: ReportedRow, facts: &Facts<'_>, tables: &Tables<
         Protocol::NvmeAdmin | Protocol::NvmeIo => {
             (Effects::from_nvme(row.word), Attributes::from_nvme(row.word))
         }
+        Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => (Effects::empty(), Attributes::empty()),
     };
-    let owners = ground::rows(&class, tables);
-    let all = ground::rows(&class, tables).fold(Subsystems::empty(), |all, row| all | row.owner);
+    let owners = ground::rows(class, tables);
+    let all = ground::rows(class, tables).fold(Subsystems::empty(), |all, row| all | row.owner);
     let name = names::opcode(protocol, row.opcode).or(class.operation);
     Row {
         opcode: names::code(protocol, row.opcode),
@@ -172,6 +215,7 @@ fn one(protocol: Protocol, row: ReportedRow, facts: &Facts<'_>, tables: &Tables<
         reported_raw: match protocol {
             Protocol::Cxl => format!("0x{:04X}", row.word & 0xFFFF),
             Protocol::NvmeAdmin | Protocol::NvmeIo => format!("0x{:08X}", row.word),
+            Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => "-".to_owned(),
         },
         floor: class.floor.names().collect(),
         floor_confidence: match class.floor_confidence {
@@ -183,14 +227,14 @@ fn one(protocol: Protocol, row: ReportedRow, facts: &Facts<'_>, tables: &Tables<
         attributes: attributes.names().collect(),
         discloses: class.discloses.name(),
         required_scope: class.scope.name(),
-        refusal: refusal(&class),
+        refusal: refusal(class),
         owner: owners.into_iter().map(|row| row.owner.first_name()).next(),
         owners: all.names().collect(),
         judged_by: class.judged_by.map(JudgedBy::name),
         set: match protocol {
-            Protocol::Cxl => None,
             Protocol::NvmeAdmin => Some("admin"),
             Protocol::NvmeIo => Some("io"),
+            _ => None,
         },
     }
 }
@@ -270,6 +314,9 @@ fn needs(row: &Row) -> String {
 
 /// What the table comes to.
 pub(crate) fn summary(facts: &DeviceFacts, rows: &[Row]) -> String {
+    if facts.identity().protocol.is_family() {
+        return of_family(facts, rows);
+    }
     let findings = findings(facts);
     let below = findings.iter().filter(|finding| finding.code == "below-floor").count();
     let log = if facts.credible() { paint(GOOD, "credible") } else { paint(BAD, "not credible") };
@@ -289,6 +336,27 @@ pub(crate) fn summary(facts: &DeviceFacts, rows: &[Row]) -> String {
     if !facts.credible() {
         let warning = paint(WARN, "debug-write-full");
         text.push_str(&format!("A command that only this log speaks of needs {warning}.\n"));
+    }
+    text
+}
+
+/// What the rows of a family come to, which has no log.
+fn of_family(facts: &DeviceFacts, rows: &[Row]) -> String {
+    let whose = match facts.identity().protocol {
+        Protocol::Pds if facts.operations().is_none() => {
+            return "What the firmware lists cannot be seen; every operation needs debug-write-full \
+                    and an owner's line.\n"
+                .to_owned();
+        }
+        Protocol::Pds => "the firmware lists these",
+        _ => "the kernel's driver passes these on, and nothing else",
+    };
+    let mut text = format!("{}; there is no effects log: {whose}.\n", count(rows.len(), "command"));
+    if rows.iter().any(|row| !row.effective.is_empty()) {
+        text.push_str("+ no device reports it; it is known of the command.\n");
+    }
+    if rows.iter().any(|row| row.judged_by.is_some()) {
+        text.push_str("* the payload decides (sub-operation); this is the worst case.\n");
     }
     text
 }

@@ -213,6 +213,7 @@ impl Known {
             protocol: match identity.protocol {
                 Protocol::Cxl => Protocol::Cxl,
                 Protocol::NvmeAdmin | Protocol::NvmeIo => Protocol::NvmeAdmin,
+                family => family,
             },
             pci: (identity.vendor, identity.device),
             firmware: facts.with_policy(|facts| facts.firmware.to_vec()),

@@ -112,6 +112,11 @@ fn info(ui: &mut Ui, args: &DeviceArgs, timeout: Option<Duration>) -> Result<Exi
     let message = match job.opened().facts().identity().protocol {
         Protocol::Cxl => message::cxl(0x0200, []),
         Protocol::NvmeAdmin | Protocol::NvmeIo => message::log_page(SLOTS.0, 0, SLOTS.1),
+        Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => {
+            return Err(
+                job.wrong_language("firmware info", "CXL memory devices and NVMe controllers")
+            );
+        }
     };
     let result = job.ask_decoded(&message).map(Some);
     job.finish(ui, "fwgate.firmware-info/1", result, |info, width| pairs(width, 0, &info.rows()))

@@ -28,6 +28,9 @@ pub(crate) fn run(
         Protocol::Cxl => message::cxl(0x4200, []),
         // Of the whole controller.
         Protocol::NvmeAdmin | Protocol::NvmeIo => message::log_page(SMART.0, u32::MAX, SMART.1),
+        Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => {
+            return Err(job.wrong_language("health", "CXL memory devices and NVMe controllers"));
+        }
     };
     let result = job.ask_decoded(&message).map(Some);
     job.finish(ui, "fwgate.health/1", result, |health, width| pairs(width, 0, &health.rows()))

@@ -24,6 +24,9 @@ pub(crate) fn run(
     let message = match job.opened().facts().identity().protocol {
         Protocol::Cxl => message::cxl(0x4000, []),
         Protocol::NvmeAdmin | Protocol::NvmeIo => message::identify_controller(),
+        Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => {
+            return Err(job.wrong_language("identify", "CXL memory devices and NVMe controllers"));
+        }
     };
     let result = job.ask_decoded(&message).map(Some);
     job.finish(ui, "fwgate.identify/1", result, |identity, width| pairs(width, 0, &identity.rows()))

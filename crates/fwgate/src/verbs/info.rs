@@ -254,7 +254,13 @@ fn render(document: &Document, width: usize, verbose: bool) -> String {
         ("firmware", device.firmware.clone()),
         ("serial", serial),
         ("paths", list(&paths)),
-        ("effects log", format!("{} commands, {log}", document.effects_log.commands)),
+        (
+            "effects log",
+            match device.protocol {
+                "mlx5" | "bnxt" | "pds" => "none: judged by the kernel driver's table".to_owned(),
+                _ => format!("{} commands, {log}", document.effects_log.commands),
+            },
+        ),
         ("driven by", around.driven_by.unwrap_or("cannot tell").to_owned()),
         ("nvdimm bound", word(around.nvdimm_bound).to_owned()),
         ("decoder committed", word(around.decoder_committed).to_owned()),

@@ -69,7 +69,11 @@ pub(crate) fn run(
             findings,
         })?;
     } else {
-        let text = render(&findings, subject.facts.credible(), ui.width(), ui.verbose());
+        let text = if subject.facts.identity().protocol.is_family() {
+            "There is no effects log to look at.\n".to_owned()
+        } else {
+            render(&findings, subject.facts.credible(), ui.width(), ui.verbose())
+        };
         ui.text(&text)?;
     }
     Ok(if fails { Exit::Found } else { Exit::Done })
@@ -97,9 +101,9 @@ fn told(found: &Found<'_>) -> Finding {
         opcode: found.opcode.map(|opcode| names::code(found.protocol, opcode)),
         name: found.opcode.and_then(|opcode| names::opcode(found.protocol, opcode)),
         set: match found.protocol {
-            Protocol::Cxl => None,
             Protocol::NvmeAdmin => Some("admin"),
             Protocol::NvmeIo => Some("io"),
+            _ => None,
         },
         effects: found.effects.names().collect(),
         detail: detail(found),
@@ -117,6 +121,8 @@ fn detail(found: &Found<'_>) -> String {
                     Effects::from_cxl(u16::try_from(word & 0xFFFF).unwrap_or_default())
                 }
                 Protocol::NvmeAdmin | Protocol::NvmeIo => Effects::from_nvme(word),
+                // They have no log to find anything in.
+                Protocol::Mlx5 | Protocol::Bnxt | Protocol::Pds => Effects::empty(),
             };
             let reported: Vec<&str> = reported.names().collect();
             let says = if reported.is_empty() { "no effect".to_owned() } else { list(&reported) };

@@ -103,7 +103,11 @@ pub(crate) fn render(rows: &[Row], width: usize) -> String {
             device.map_or("-".to_owned(), |device| device.firmware.clone()),
             row.driven_by.unwrap_or("-").to_owned(),
             device
-                .map_or("-", |device| if device.credible { "credible" } else { "not credible" })
+                .map_or("-", |device| match device.protocol {
+                    "mlx5" | "bnxt" | "pds" => "none",
+                    _ if device.credible => "credible",
+                    _ => "not credible",
+                })
                 .to_owned(),
             state,
         ]

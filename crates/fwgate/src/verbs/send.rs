@@ -13,7 +13,7 @@ use fwgate_gate::{
     Background, Caller, Explanation, Failure, Firmware, Message, Opened, Outcome, Request, Sent,
 };
 use fwgate_policy::Scope;
-use fwgate_wire::cxl;
+use fwgate_wire::{cxl, fwctl};
 use serde::Serialize;
 
 use crate::cli::SendArgs;
@@ -195,11 +195,12 @@ pub(crate) fn told(protocol: &str, record: &OutcomeRecord, number: u64) -> Strin
     };
     if let Some(code) = record.return_code.filter(|code| *code != 0) {
         let name = match protocol {
-            "cxl" => {
-                cxl::ReturnCode(code).name().map_or(String::new(), |name| format!(" ({name})"))
-            }
-            _ => String::new(),
+            "cxl" => cxl::ReturnCode(code).name(),
+            "mlx5" => u8::try_from(code).ok().and_then(fwctl::mlx5::status_name),
+            "bnxt" => fwctl::bnxt::error_name(code),
+            _ => None,
         };
+        let name = name.map_or(String::new(), |name| format!(" ({name})"));
         text.push_str(&format!(", the device answered {code:#06x}{name}"));
     }
     if let Some(error) = &record.error {

@@ -262,7 +262,7 @@ fn list_info_and_config_name_their_schemas() {
     let world = World::new();
     let (status, list) = world.json(&["list"]);
     assert_eq!((status, &list["schema"]), (0, &json!("fwgate.list/1")));
-    assert_eq!(list["devices"].as_array().unwrap().len(), 3);
+    assert_eq!(list["devices"].as_array().unwrap().len(), 6);
     let (status, info) = world.json(&["info", "emu:cxl0"]);
     assert_eq!((status, &info["schema"]), (0, &json!("fwgate.info/1")));
     let features = info["features"].as_array().unwrap();

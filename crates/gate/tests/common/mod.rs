@@ -149,7 +149,7 @@ impl Device for Scripted {
             Message::Cxl { opcode, payload } => self.answer(*opcode, payload),
             // A controller that claims no effects log.
             Message::NvmeAdmin { opcode: 0x06, .. } => ok(&[0; 4096]),
-            Message::NvmeAdmin { opcode, data, .. } => self.answer(u16::from(*opcode), data),
+            message => self.answer(message.command().opcode(), message.command().payload()),
         }
     }
     fn background(&self) -> Option<Background> {

@@ -80,9 +80,12 @@ mod tests {
     fn a_folder_that_may_not_be_searched_keeps_everyone_but_root_from_its_nodes() {
         let node = Bits { uid: 7, gid: 70, mode: 0o666, acl: false };
         let outer = Bits { uid: 0, gid: 0, mode: 0o755, acl: false };
-        for (mode, acl, admitted) in
-            [(0o755, false, true), (0o711, false, true), (0o700, false, false), (0o755, true, false)]
-        {
+        for (mode, acl, admitted) in [
+            (0o755, false, true),
+            (0o711, false, true),
+            (0o700, false, false),
+            (0o755, true, false),
+        ] {
             let inner = Bits { uid: 0, gid: 0, mode, acl };
             let access = Access { node, folders: vec![inner, outer] };
             assert_eq!(admits(&access, &caller(7, 70, &[], false)), admitted, "{mode:o} {acl}");

@@ -4,7 +4,7 @@
 //! *Not here*: the compiled-in rows. These tests keep their own, so that data may change.
 
 use fwgate_policy::facts::Surroundings;
-use fwgate_policy::tables::{Classes, FloorRow, Kind};
+use fwgate_policy::tables::{Classes, Families, FloorRow, Kind};
 use fwgate_policy::{
     Capabilities, Confidence, Disclosure, Effects, Facts, Grants, Lockdown, Path, PathKind,
     Reported, Scope, Site, Standing, Tables,
@@ -17,6 +17,7 @@ pub(crate) const NO_ROWS: Tables<'static> = Tables {
     nvme_admin: &[],
     nvme_io: &[],
     nvme_selectors: &[],
+    families: Families::NONE,
     ground: &[],
     interfaces: &[],
     stances: &[],
@@ -54,6 +55,7 @@ pub(crate) fn quiet_device() -> Facts<'static> {
         features: None,
         logs: None,
         surroundings: Surroundings::DRIVEN_BY_NOBODY,
+        operations: None,
         inner: &[],
     }
 }

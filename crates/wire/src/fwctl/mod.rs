@@ -10,7 +10,11 @@
 //!
 //! *Spec*: `include/uapi/fwctl/fwctl.h`, `drivers/fwctl/main.c` @ v7.3.
 
+pub mod bnxt;
 pub mod cxl;
+pub mod mlx5;
+pub mod pds;
+pub mod table;
 
 use zerocopy::native_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -37,6 +41,36 @@ pub const FWCTL_INFO: u32 = IOC_NONE | 0x9a00;
 pub const FWCTL_RPC: u32 = IOC_NONE | 0x9a01;
 /// Largest `in_len` and `out_len` of FWCTL_RPC, in bytes.
 pub const MAX_RPC_LENGTH: u32 = 2 << 20;
+
+/// Why a driver did not pass a command on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// The scope that was asked for is too low.
+    ScopeTooLow,
+    /// The driver does not know the command.
+    Unknown,
+    /// The request is shorter than the driver's least.
+    TooShort,
+}
+
+/// The errno, positive, by which a family's driver says so; `None` for a type that is none of them.
+///
+/// Spec: `drivers/cxl/core/features.c`, `drivers/fwctl/{mlx5,bnxt,pds}/main.c` @ v7.3.
+#[must_use]
+pub const fn errno_for(device_type: u32, refused: Refused) -> Option<i32> {
+    const EPERM: i32 = 1;
+    const EINVAL: i32 = 22;
+    const EBADMSG: i32 = 74;
+    const EMSGSIZE: i32 = 90;
+    Some(match (device_type, refused) {
+        (device_type::MLX5, Refused::TooShort) => EMSGSIZE,
+        (device_type::MLX5, _) => EBADMSG,
+        (device_type::BNXT, Refused::ScopeTooLow | Refused::Unknown)
+        | (device_type::PDS, Refused::ScopeTooLow) => EPERM,
+        (device_type::CXL | device_type::BNXT | device_type::PDS, _) => EINVAL,
+        _ => return None,
+    })
+}
 
 /// Device types in [`FwctlInfo::out_device_type`].
 pub mod device_type {
@@ -118,6 +152,18 @@ mod tests {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     fn the_ioctl_numbers_are_those_of_the_kernel_headers() {
         assert_eq!((FWCTL_INFO, FWCTL_RPC), (0x9a00, 0x9a01));
+    }
+
+    #[test]
+    fn each_driver_has_its_own_errno_for_a_scope_that_is_too_low() {
+        let of = |refused| {
+            [device_type::MLX5, device_type::CXL, device_type::BNXT, device_type::PDS]
+                .map(|family| errno_for(family, refused).unwrap())
+        };
+        assert_eq!(of(Refused::ScopeTooLow), [74, 22, 1, 1]);
+        assert_eq!(of(Refused::Unknown), [74, 22, 1, 22]);
+        assert_eq!(of(Refused::TooShort), [90, 22, 22, 22]);
+        assert_eq!(errno_for(device_type::ERROR, Refused::Unknown), None);
     }
 
     #[test]

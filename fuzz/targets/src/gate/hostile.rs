@@ -77,6 +77,7 @@ impl Hostile {
                 page.resize(4096, 2);
                 return page;
             }
+            other => (other.command().opcode(), other.command().payload()),
         };
         let asked = |at: usize| {
             payload

@@ -235,6 +235,7 @@ impl World {
             features: self.features_read.then_some(&self.features),
             logs: self.logs.as_deref(),
             surroundings: self.around.lend(),
+            operations: None,
             inner: &[],
         };
         let deepest = Facts {

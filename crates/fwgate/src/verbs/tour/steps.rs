@@ -48,7 +48,7 @@ pub(super) const ALL: &[Make] = &[
     journal,
 ];
 
-/// The world of the tour: a fresh folder, three devices, fixed people.
+/// The world of the tour: a fresh folder, the devices, fixed people.
 pub(super) struct Tour {
     state: State,
     session: Option<Session>,
@@ -146,7 +146,7 @@ fn refuses(explanation: &Explanation, code: &str) -> bool {
 
 fn devices(tour: &mut Tour) -> Result<Step, CliError> {
     let mut step = Step::new(
-        "Three devices in software",
+        "Devices in software",
         "emu:cxl0 is driven by nobody, emu:cxl1 by an emulated kernel. All state is in one folder.",
     );
     let names = emulated();
