@@ -97,6 +97,7 @@ fn all() -> Result<Vec<Memdev>, String> {
     if memdevs.is_empty() { Err("none found".to_owned()) } else { Ok(memdevs) }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is read like an assertion")]
 fn expect<T: PartialEq + core::fmt::Debug>(found: T, expected: T) -> Step {
     if found == expected { Ok(()) } else { Err(format!("expected {expected:?}, found {found:?}")) }
 }

@@ -12,9 +12,7 @@ use std::path::{Component, Path};
 use std::time::{Duration, Instant};
 
 use fwgate_linux::caller;
-use fwgate_linux::discover::{
-    DeviceNumber, Machine, Marks, PciAddress, Roots, Uevent, around,
-};
+use fwgate_linux::discover::{DeviceNumber, Machine, Marks, PciAddress, Roots, Uevent, around};
 use fwgate_linux::host::{KernelConfig, PanicOnTaint, Taint, doctor, lockdown, module};
 use fwgate_policy::{Capabilities, Known, Lockdown, PathKind};
 
@@ -42,7 +40,8 @@ fn uevent(data: &[u8]) {
         Ok(event) => {
             let plain = |part| matches!(part, Component::Normal(_));
             assert!(event.folder.components().all(plain), "{:?}", event.folder);
-            let plain = |text: &String| text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+            let plain =
+                |text: &String| text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
             assert!(event.subsystem.as_ref().is_none_or(plain), "{:?}", event.subsystem);
         }
         Err(error) => assert!(!error.to_string().is_empty()),
@@ -198,7 +197,8 @@ fn make(root: &Path, tape: &mut Tape<'_>) {
         // Something new beside what is there.
         let line = lines[usize::from(tape.u16()) % lines.len()];
         let near = Path::new(line.split(' ').next().unwrap_or_default());
-        let name: Vec<u8> = tape.piece().iter().copied().filter(|it| !matches!(it, 0 | b'/')).collect();
+        let name: Vec<u8> =
+            tape.piece().iter().copied().filter(|it| !matches!(it, 0 | b'/')).collect();
         let name = Path::new(std::ffi::OsStr::from_bytes(&name));
         if let Some(folder) = near.parent() {
             Put::Bytes(tape.piece()).at(root, &folder.join(name));

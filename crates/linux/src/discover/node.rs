@@ -234,7 +234,20 @@ mod tests {
     #[test]
     fn a_node_with_the_number_of_its_device_is_opened() {
         let number = DeviceNumber { major: 1, minor: 3 };
-        assert!(null(number).open(&Roots::here()).is_ok());
+        let node = null(number).open(&Roots::here()).unwrap();
+        let flags = rustix::io::fcntl_getfd(&node).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC), "no child has it");
+    }
+
+    #[test]
+    fn a_link_to_the_right_node_is_no_node() {
+        let folder = tempfile::tempdir().unwrap();
+        let roots = Roots::at(folder.path());
+        std::fs::create_dir(roots.dev()).unwrap();
+        std::os::unix::fs::symlink("/dev/null", roots.dev().join("null")).unwrap();
+        let node = null(DeviceNumber { major: 1, minor: 3 });
+        assert!(matches!(node.open(&roots), Err(NodeError::WrongKind { .. })));
+        assert_eq!(node.access(&roots), None);
     }
 
     #[test]

@@ -551,3 +551,33 @@ impl Notes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_over_the_kernels_own_file_is_not_its_word() {
+        let proc = Tree::open(Path::new("/proc")).unwrap();
+        assert!(proc.real.is_some() && proc.read("self/status", 1 << 16).is_ok());
+        // A folder of somebody's own, as it would be mounted there.
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("swaps"), "Filename\n").unwrap();
+        let tree = Tree::open(folder.path()).unwrap();
+        assert!(tree.real.is_none() && tree.read("swaps", 64).is_ok());
+        let over = Tree { real: Some(&[PROC]), ..tree };
+        assert!(matches!(over.read("swaps", 64), Err(ReadError::Foreign { .. })));
+        assert!(matches!(over.text("swaps"), Err(ReadError::Foreign { .. })));
+    }
+
+    #[test]
+    fn what_is_open_is_not_inherited() {
+        let proc = Tree::open(Path::new("/proc")).unwrap();
+        let file = proc.open_file(Path::new("self/status")).unwrap();
+        let folder = proc.open_folder(Path::new("self")).unwrap();
+        for fd in [&proc.fd, &file, &folder] {
+            let flags = rustix::io::fcntl_getfd(fd).unwrap();
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        }
+    }
+}

@@ -80,8 +80,7 @@ impl Instance {
         sweep(&instances, &roots.proc());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = instances.join(format!("{PREFIX}{}-{number}", std::process::id()));
-        rustix::fs::mkdir(&folder, Mode::RWXU)
-            .map_err(|errno| errno::error(&folder, Failed::Open(errno), &RULES))?;
+        rustix::fs::mkdir(&folder, Mode::RWXU).map_err(|errno| not_made(&folder, errno))?;
         Self::attach(folder, events, true)
     }
 
@@ -216,6 +215,17 @@ impl Instance {
     }
 }
 
+/// Why there is no instance. Under lockdown, tracefs makes no files and answers EINVAL
+/// (`tracefs_create_file` in `fs/tracefs/inode.c @ v7.3`).
+fn not_made(folder: &Path, errno: Errno) -> SubmitError {
+    match errno {
+        Errno::INVAL | Errno::PERM | Errno::ACCESS => {
+            errno::refused(errno, format!("`{}`: {}", folder.display(), RULES.permission))
+        }
+        _ => errno::error(folder, Failed::Open(errno), &RULES),
+    }
+}
+
 /// `CPU:3 [LOST 5 EVENTS]`.
 fn lost(line: &str) -> Option<u64> {
     let (_, rest) = line.strip_prefix("CPU:")?.split_once("[LOST ")?;
@@ -242,5 +252,21 @@ fn sweep(instances: &Path, proc: &Path) {
         if !proc.join(id.to_string()).exists() {
             let _busy_or_gone = rustix::fs::rmdir(entry.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lockdown_is_the_kernels_refusal_and_no_tracefs_is_none() {
+        let place = Path::new("/sys/kernel/tracing/instances/x");
+        for errno in [Errno::INVAL, Errno::PERM, Errno::ACCESS] {
+            let error = not_made(place, errno).to_string();
+            assert!(error.contains("under lockdown") && error.contains("refused"), "{error}");
+        }
+        let error = not_made(place, Errno::NOENT);
+        assert!(matches!(error, SubmitError::Transport { may_have_run: false, .. }), "{error}");
     }
 }
