@@ -194,41 +194,9 @@ impl Device for CxlDevice {
         let Message::Cxl { opcode, payload } = &delivery.message else {
             return Err(not_mine("NVMe"));
         };
-        let parts = transfer::parts(*opcode, payload, self.payload_limit).map_err(|error| {
-            SubmitError::Transport { what: error.to_string(), may_have_run: false }
-        })?;
-        let count = parts.len();
-        let mut answer = Vec::new();
-        for (number, part) in (1..).zip(parts) {
+        in_parts(&mut device, &delivery, *opcode, payload, |device, part, answer| {
             let deadline = device.deadline_in(time_left(&delivery));
-            let completed =
-                device.execute(*opcode, &part, &mut answer, deadline).map_err(|error| {
-                    match transport(&error) {
-                        // An earlier part has run, whatever became of this one.
-                        SubmitError::Transport { what, .. } if number > 1 => {
-                            SubmitError::Transport {
-                                what: format!("part {number} of {count}: {what}"),
-                                may_have_run: true,
-                            }
-                        }
-                        other => other,
-                    }
-                })?;
-            if number == count || !completed.return_code.is_success() && !completed.background {
-                return Ok(reply(&completed, answer));
-            }
-            if completed.background {
-                let ended = wait_for_background(&mut device, &delivery)?;
-                if ended != 0 {
-                    // What the earlier parts did stays; the next one has nothing to follow.
-                    let failed = Completed { return_code: ReturnCode(ended), ..completed };
-                    return Ok(Reply { background: false, ..reply(&failed, Vec::new()) });
-                }
-            }
-        }
-        Err(SubmitError::Transport {
-            what: "the command has no part to send".to_owned(),
-            may_have_run: false,
+            device.execute(*opcode, part, answer, deadline).map_err(|error| transport(&error))
         })
     }
 
@@ -242,6 +210,45 @@ impl Device for CxlDevice {
             return_code: Some(view.status.return_code().0),
         })
     }
+}
+
+/// Sends all parts of a command, in order; the first that fails ends it.
+fn in_parts<R: Route>(
+    device: &mut EmulatedCxl,
+    delivery: &Delivery<R>,
+    opcode: u16,
+    payload: &[u8],
+    mut send: impl FnMut(&mut EmulatedCxl, &[u8], &mut Vec<u8>) -> Result<Completed, SubmitError>,
+) -> Result<Reply, SubmitError> {
+    let parts = transfer::parts(opcode, payload, device.payload_size())
+        .map_err(|error| SubmitError::Transport { what: error.to_string(), may_have_run: false })?;
+    let count = parts.len();
+    let mut answer = Vec::new();
+    for (number, part) in (1..).zip(parts) {
+        let completed = send(device, &part, &mut answer).map_err(|error| match error {
+            // An earlier part has run, whatever became of this one.
+            SubmitError::Transport { what, .. } | SubmitError::Kernel { rule: what, .. }
+                if number > 1 =>
+            {
+                let what = format!("part {number} of {count}: {what}");
+                SubmitError::Transport { what, may_have_run: true }
+            }
+            other => other,
+        })?;
+        if number == count || !completed.return_code.is_success() && !completed.background {
+            return Ok(reply(&completed, answer));
+        }
+        if completed.background {
+            let ended = wait_for_background(device, delivery)?;
+            if ended != 0 {
+                // What the earlier parts did stays; the next one has nothing to follow.
+                let failed = Completed { return_code: ReturnCode(ended), ..completed };
+                return Ok(Reply { background: false, ..reply(&failed, Vec::new()) });
+            }
+        }
+    }
+    let what = "the command has no part to send".to_owned();
+    Err(SubmitError::Transport { what, may_have_run: false })
 }
 
 /// A part that goes on in the background must end before the next one is sent; with what code it
@@ -297,16 +304,16 @@ impl KernelInterface for Interface {
         let Message::Cxl { opcode, payload } = &delivery.message else {
             return Err(not_mine("NVMe"));
         };
-        let deadline = device.deadline_in(time_left(&delivery));
-        let mut answer = Vec::new();
-        let ran = device.run_by_kernel(self.interface, *opcode, payload, &mut answer, deadline);
-        match ran {
-            Ok(completed) => Ok(reply(&completed, answer)),
-            Err(KernelError::Errno { errno, rule }) => {
-                Err(SubmitError::Kernel { errno, rule: rule.to_owned() })
-            }
-            Err(KernelError::Transport(error)) => Err(transport(&error)),
-        }
+        in_parts(&mut device, &delivery, *opcode, payload, |device, part, answer| {
+            let deadline = device.deadline_in(time_left(&delivery));
+            let ran = device.run_by_kernel(self.interface, *opcode, part, answer, deadline);
+            ran.map_err(|error| match error {
+                KernelError::Errno { errno, rule } => {
+                    SubmitError::Kernel { errno, rule: rule.to_owned() }
+                }
+                KernelError::Transport(error) => transport(&error),
+            })
+        })
     }
 }
 

@@ -206,6 +206,25 @@ fn on_a_driven_device_the_kernels_ground_is_redirected_to_its_interface() {
 }
 
 #[test]
+fn the_emulated_kernel_sends_an_image_in_parts_as_the_real_one_does() {
+    let gate = gate();
+    let device = device(Options::cxl1());
+    let opened = gate.open(device.clone() as Arc<dyn Device>).unwrap();
+    let interfaces = device.interfaces();
+    let key = "firmware-upload";
+    let upload = interfaces.iter().find(|interface| interface.key() == key).unwrap();
+    let mut image = vec![0; 128];
+    image[1] = 2;
+    image.extend(firmware::package("FW 9.9", &[0x5A; 5000]));
+    let before = device.control(|device| device.commands_taken());
+    let asked = request(Kernel { interface: "firmware-upload" }, 0x0201, &image, None);
+    let sent = gate.run(&opened, upload, asked, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(sent.outcome.unwrap().record.status, "done", "{:?}", sent.explanation.reasons);
+    let taken = device.control(|device| device.commands_taken()) - before;
+    assert!(taken > 1, "{taken} commands for {} bytes", image.len());
+}
+
+#[test]
 fn on_a_device_that_nobody_drives_no_ground_is_owned() {
     let gate = gate();
     let opened = gate.open(device(Options::cxl0())).unwrap();

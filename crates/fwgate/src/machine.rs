@@ -11,8 +11,9 @@ use std::sync::{Arc, OnceLock};
 
 use fwgate_gate::{Caller, HostKernel};
 use fwgate_linux::device::{self, OpenError};
-use fwgate_linux::discover::{FindError, Machine, Scan, Target as Found, Uevents};
+use fwgate_linux::discover::{FindError, Machine, Roots, Scan, Target as Found, Uevents};
 use fwgate_linux::host::{Taint, doctor};
+use fwgate_linux::interface::{self, Names as InterfaceNames, SecurityState};
 
 pub(crate) use fwgate_linux::host::{Code, Finding, Report, Severity, Who};
 
@@ -82,6 +83,21 @@ pub(crate) fn open(target: &Target) -> Result<Unit, CliError> {
         CliError::new(exit, code, shown(&error.to_string())).device(target.name())
     })?;
     Ok(Unit { device: opened.device, interfaces: opened.interfaces })
+}
+
+/// The security state of a memory device as the kernel remembers it. Nothing is sent.
+pub(crate) fn security_state(name: &str) -> Result<&'static str, CliError> {
+    let failed =
+        |detail: &str| CliError::new(Exit::Kernel, "security-state", shown(detail)).device(name);
+    let names = InterfaceNames::new(name).ok_or_else(|| failed("it is no memory device"))?;
+    match interface::security_state(&Roots::here(), &names) {
+        Ok(SecurityState::Disabled) => Ok("disabled"),
+        Ok(SecurityState::Frozen) => Ok("frozen"),
+        Ok(SecurityState::Locked) => Ok("locked"),
+        Ok(SecurityState::Unlocked) => Ok("unlocked"),
+        Ok(SecurityState::Sanitize) => Ok("sanitize under way"),
+        Err(error) => Err(failed(&error.to_string())),
+    }
 }
 
 /// The kernel that commands would taint.

@@ -209,6 +209,7 @@ impl Memdev {
         tell(&name("firmware-is-uploaded"), self.firmware(mock));
         tell(&name("firmware-upload-is-cancelled"), self.cancel(mock));
         tell(&name("security-state-of-the-nvdimm"), self.security());
+        tell(&name("labels-are-read-and-written"), self.labels());
         tell(&name("secure-erase"), self.erase());
         tell(&name("sanitize-is-followed"), self.sanitize(mock));
     }
@@ -410,6 +411,21 @@ impl Memdev {
             }
             Err(why) => Err(why),
         }
+    }
+
+    fn labels(&self) -> Step {
+        if !self.interfaces.iter().any(|it| it.key() == "nvdimm-labels") {
+            return Err("skip: no nvdimm child".to_owned());
+        }
+        let (at, length) = (0x800u32, 300u32);
+        let get = [at.to_le_bytes(), length.to_le_bytes()].concat();
+        let before = self.done("nvdimm-labels", 0x4102, &get)?;
+        expect(before.len(), 300)?;
+        let data: Vec<u8> = (0..length).map(|it| it.to_le_bytes()[0]).collect();
+        let set = |data: &[u8]| [&at.to_le_bytes(), &[0; 4][..], data].concat();
+        self.done("nvdimm-labels", 0x4103, &set(&data))?;
+        expect(self.done("nvdimm-labels", 0x4102, &get)?, data)?;
+        self.done("nvdimm-labels", 0x4103, &set(&before)).map(drop)
     }
 
     fn erase(&self) -> Step {

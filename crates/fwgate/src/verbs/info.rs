@@ -245,14 +245,16 @@ fn render(document: &Document, width: usize, verbose: bool) -> String {
     let around = &document.surroundings;
     let paths: Vec<&str> = document.paths.iter().map(|path| path.kind).collect();
     let log = if document.effects_log.credible { "credible" } else { "not credible" };
-    let serial =
-        document.identity.serial.map_or("-".to_owned(), |serial| format!("{serial:#018x}"));
+    let claimed = document.identity.serial.map(|serial| format!("{serial:#018x}"));
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let serial = or_none(&device.serial.clone().or(claimed));
     let mut rows = vec![
         ("protocol", device.protocol.to_owned()),
         ("class", list(&document.identity.class)),
         ("pci id", device.pci.clone()),
         ("firmware", device.firmware.clone()),
         ("serial", serial),
+        ("address", or_none(&device.address)),
         ("paths", list(&paths)),
         (
             "effects log",

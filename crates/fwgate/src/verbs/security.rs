@@ -11,6 +11,7 @@ use crate::decode::Decoded;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::job::{Job, Stop};
+use crate::machine;
 use crate::message;
 use crate::output::Ui;
 use crate::output::table::pairs;
@@ -41,6 +42,14 @@ pub(crate) fn run(
 }
 
 fn show(job: &mut Job) -> Result<Decoded, Stop> {
+    // A device without the command is not asked; the kernel has a word for it all the same.
+    let record = job.opened().record();
+    let listed = job.opened().facts().log().iter().any(|row| row.opcode == 0x4500);
+    if !record.emulated && !listed {
+        let state = machine::security_state(&record.name)?;
+        let of = "the kernel's memory; the device was not asked";
+        return Ok(Decoded::new(vec![("state", state.into()), ("source", of.into())]));
+    }
     job.ask_decoded(&message::cxl(0x4500, []))
 }
 

@@ -502,3 +502,18 @@ impl Watch for CxlDevice {
         discover::around(&self.roots, &self.target).decoder_committed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_for_a_reply_is_what_was_asked_for_or_what_the_command_can_have() {
+        let get_log = [[0; 20].as_slice(), &68u32.to_le_bytes()].concat();
+        assert_eq!(most(GET_LOG, &get_log), Some(68));
+        assert_eq!(most(GET_LSA, &[0, 0, 0, 0, 64, 0, 0, 0]), Some(64));
+        assert_eq!(most(GET_LSA, &[0; 7]), None);
+        assert_eq!(most(Opcode(0x4000), &[]), Some(69));
+        assert_eq!(most(Opcode(0xC000), &[]), None);
+    }
+}

@@ -142,8 +142,8 @@ impl Ioctls for Played {
         input: &[u8],
         output: &mut [u8],
     ) -> Result<WroteBack, Errno> {
-        let CommandId(id) = match which {
-            Which::Id(id) => id,
+        let id = match which {
+            Which::Id(CommandId(id)) => id,
             #[cfg(feature = "raw-commands")]
             Which::Raw(_) => panic!("RAW was not to be used"),
         };

@@ -27,7 +27,7 @@ use super::{DeviceNumber, Roots};
 
 /// Folders of `/sys/fs` in which names are no disks', and in which others may make them.
 const NO_DISKS: [&str; 6] = ["bpf", "cgroup", "fuse", "pstore", "resctrl", "selinux"];
-/// The initial PID namespace: `PROC_PID_INIT_INO`, `include/linux/proc_ns.h @ v7.3`. Who is in it is
+/// The initial PID namespace: `PID_NS_INIT_INO`, `include/uapi/linux/nsfs.h @ v7.3`. Who is in it is
 /// seen in its own procfs only, so that where this is `self`, process 1 is the machine's.
 const PID_NS_INIT: &str = "pid:[4026531836]";
 /// The longest mount table that is read.

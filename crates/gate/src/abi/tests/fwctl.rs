@@ -104,7 +104,7 @@ impl Rpc {
     }
 
     fn memory(&self) -> Pieces {
-        let in_len = self.in_len.unwrap_or(self.request.len() as u32);
+        let in_len = self.in_len.unwrap_or(length32(self.request.len()));
         let fields = [self.size, self.scope, in_len, self.out_len];
         let mut arg = words(&fields, &[self.input, self.output]);
         arg.extend_from_slice(&self.after);
@@ -134,7 +134,7 @@ impl Rpc {
 }
 
 pub(super) fn request(opcode: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = words(&[opcode, 0, payload.len() as u32, 0], &[]);
+    let mut bytes = words(&[opcode, 0, length32(payload.len()), 0], &[]);
     bytes.extend_from_slice(payload);
     bytes
 }
@@ -428,7 +428,7 @@ fn supported_features_come_from_the_cache_and_say_eight_bytes_too_many() {
         let size = 8 + 48 * entries;
         assert_eq!(u32_at(&memory, ARG + 12), 16 + size, "out_len of {count}");
         assert_eq!((u32_at(&memory, OUT), u32_at(&memory, OUT + 4)), (size, 0));
-        assert_eq!(memory.bytes(OUT + 8, 4), [entries as u8, 0, 10, 0]);
+        assert_eq!(memory.bytes(OUT + 8, 4), [entries.to_le_bytes()[0], 0, 10, 0]);
     }
     // The kernel's own is shown as one that cannot be set.
     let memory = Rpc::new(0, supported(48, 1)).run(Answer::Lost);

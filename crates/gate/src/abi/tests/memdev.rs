@@ -139,7 +139,7 @@ fn a_query_of_0_says_25_and_any_other_does_not_write_its_count_back() {
         let (result, memory) = query(n, 8 + 16 * 26);
         assert_eq!((result, memory.bytes(ARG, 4)), (Ok(0), &n.to_ne_bytes()[..]));
         assert_eq!(memory.bytes(ARG + 8 + 16 * rows, 16), [0xee; 16], "a row too many for {n}");
-        assert_eq!(memory.bytes(ARG + 8 + 16 * (rows - 1), 16) == [0xee; 16], false);
+        assert_ne!(memory.bytes(ARG + 8 + 16 * (rows - 1), 16), [0xee; 16]);
     }
     let (result, memory) = query(25, 8 + 16 + 8);
     assert_eq!(result, Err(Errno::FAULT));
@@ -359,7 +359,7 @@ fn lockdown_and_a_build_without_raw_refuse_all_and_debugfs_lets_all_pass() {
 fn payloads_are_looked_at_for_partition_and_log_on_both_ways() {
     let mut all = Kernel { raw_allow_all: true, ..kernel() };
     let mut raw_send = |opcode, input: &[u8]| {
-        errno_of(send_of(&raw(opcode, input.len() as u32, 0), input, &mut all))
+        errno_of(send_of(&raw(opcode, length32(input.len()), 0), input, &mut all))
     };
     let debug = fwgate_wire::cxl::logs::log_uuid::VENDOR_DEBUG;
     let busy = Some(Errno::BUSY);

@@ -41,7 +41,7 @@ fn rounds<A>(
 }
 
 fn rpc(size: u32, request: &[u8], tail: &[u8]) -> Pieces {
-    let words = [size, 2, request.len() as u32, 64];
+    let words = [size, 2, length32(request.len()), 64];
     let mut arg: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     arg.extend(0x8000u64.to_ne_bytes());
     arg.extend(0x9000u64.to_ne_bytes());

@@ -216,7 +216,7 @@ impl Instance {
 }
 
 /// Why there is no instance. Under lockdown, tracefs makes no files and answers EINVAL
-/// (`tracefs_create_file` in `fs/tracefs/inode.c @ v7.3`).
+/// (`tracefs_create_dir` in `fs/tracefs/inode.c @ v7.3`).
 fn not_made(folder: &Path, errno: Errno) -> SubmitError {
     match errno {
         Errno::INVAL | Errno::PERM | Errno::ACCESS => {
