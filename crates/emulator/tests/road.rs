@@ -208,7 +208,9 @@ fn on_a_driven_device_the_kernels_ground_is_redirected_to_its_interface() {
 #[test]
 fn the_emulated_kernel_sends_an_image_in_parts_as_the_real_one_does() {
     let gate = gate();
-    let device = device(Options::cxl1());
+    let time = Arc::new(ManualTime::new(1));
+    let emulated = EmulatedCxl::in_memory(Options::cxl1(), time.clone()).unwrap();
+    let device = CxlDevice::new(emulated);
     let opened = gate.open(device.clone() as Arc<dyn Device>).unwrap();
     let interfaces = device.interfaces();
     let key = "firmware-upload";
@@ -217,9 +219,16 @@ fn the_emulated_kernel_sends_an_image_in_parts_as_the_real_one_does() {
     image[1] = 2;
     image.extend(firmware::package("FW 9.9", &[0x5A; 5000]));
     let before = device.control(|device| device.commands_taken());
-    let asked = request(Kernel { interface: "firmware-upload" }, 0x0201, &image, None);
-    let sent = gate.run(&opened, upload, asked, &mut |_| ControlFlow::Continue(())).unwrap();
-    assert_eq!(sent.outcome.unwrap().record.status, "done", "{:?}", sent.explanation.reasons);
+    let route = Kernel { interface: "firmware-upload" };
+    let deadline = Duration::from_secs(10);
+    let asked = Request { deadline, ..request(route, 0x0201, &image, None) };
+    let mut progress = |_| {
+        time.advance(1_000_000);
+        ControlFlow::Continue(())
+    };
+    let sent = gate.run(&opened, upload, asked, &mut progress).unwrap();
+    let outcome = sent.outcome.unwrap();
+    assert_eq!(outcome.record.status, "done", "{:?}", outcome.record);
     let taken = device.control(|device| device.commands_taken()) - before;
     assert!(taken > 1, "{taken} commands for {} bytes", image.len());
 }
