@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The order of checks as tables of rows: the first row that is broken names the errno.
 //!
-//! Written from the reference alone and without looking at `fwgate_gate::abi`, so that a machine without the kernel
-//! has something to hold `ours` against. It knows no device: what goes down to one is [`Expected::Device`].
+//! Written from the kernel's source apart from `fwgate_gate::abi`, in another shape, but by the same hand: a misreading
+//! that both share shows in the lab only, where the kernel itself answers. It knows no device: what goes down to one is [`Expected::Device`].
 //!
 //! *Spec*: `drivers/fwctl/main.c`, `drivers/cxl/core/{features,mbox}.c` @ v7.3.
 

@@ -14,7 +14,7 @@ use fwgate_wire::cxl::features::feature_uuid;
 
 use super::super::acts::{Acts, Asked, Interface, Place, done, not_mine, nothing};
 use super::super::errno::{Rules, no_way};
-use super::{SET_FEATURE, Steps, number, put, set_data};
+use super::{GET_FEATURE, SET_FEATURE, Steps, number, put, set_data};
 
 /// Most units that are looked for.
 const MAX_UNITS: usize = 4096;
@@ -66,8 +66,15 @@ impl Acts for Checks {
     const KEY: &'static str = "edac-ecs";
 
     fn act(&self, place: &Place, asked: Asked<'_>) -> Result<Reply, SubmitError> {
-        if asked.opcode != SET_FEATURE {
-            return Err(not_mine(Self::KEY, asked.opcode));
+        match asked.opcode {
+            SET_FEATURE => {}
+            GET_FEATURE => {
+                return Err(no_way(
+                    "the attributes show thresholds and modes, and neither the units' capabilities nor \
+                     their flags, which are among the feature's bytes",
+                ));
+            }
+            other => return Err(not_mine(Self::KEY, other)),
         }
         let data = set_data(asked.payload, feature_uuid::DDR5_ECS)?;
         let Some((log, configs)) = data.split_first() else {

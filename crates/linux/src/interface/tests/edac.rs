@@ -165,6 +165,10 @@ fn an_error_check_scrub_that_has_no_attribute_is_refused_whole() {
         assert!(rule.contains(words), "{rule}");
     }
     assert!(transport(act(&edac, 0x0502, &ecs(&[]))).1.contains("empty"));
+    let get = GetFeatureRequest::new(feature_uuid::DDR5_ECS, 0, 9, 0);
+    assert!(
+        kernel(act(&edac, 0x0501, get.as_bytes())).1.contains("neither the units' capabilities")
+    );
     assert_eq!(rig.read(&format!("{BASE}/ecs_fru0/log_entry_type")), "1\n");
 }
 
