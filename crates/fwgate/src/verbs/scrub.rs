@@ -83,7 +83,10 @@ fn value(job: &mut Job, uuid: Uuid) -> Result<Option<Vec<u8>>, Stop> {
         Some(size) => features::read(job, uuid, size, 0).map(Some),
         // No path leads to the list; the kernel makes its interface only where there is the feature.
         None if uuid == feature_uuid::PATROL_SCRUB && unlisted(job) => {
-            features::read(job, uuid, PATROL_BYTES, 0).map(Some)
+            // The kernel shows all but the first byte, the capabilities; it drives the scrub, so the
+            // cycle can be changed.
+            let shown = job.ask(&message::feature(uuid, 1, PATROL_BYTES - 1, 0))?;
+            Ok(Some([&[1], shown.as_slice()].concat()))
         }
         None => Ok(None),
     }

@@ -14,10 +14,13 @@
 
 mod access;
 mod cxl;
+mod family;
 mod labels;
 mod nvme;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_family;
 
 use std::sync::Arc;
 
@@ -30,6 +33,7 @@ use crate::discover::{Kind, Machine, Marks, NodeError, Roots, Target, Uevents};
 use crate::path::rule::Own;
 
 pub use cxl::CxlDevice;
+pub use family::FamilyDevice;
 pub use nvme::NvmeDevice;
 
 /// A device, and the kernel's own interfaces to it.
@@ -98,10 +102,7 @@ pub fn open(
     let reached = match &target.kind {
         Kind::Cxl { .. } => CxlDevice::open(roots, target, marks),
         Kind::Nvme(_) => NvmeDevice::open(roots, target, marks),
-        Kind::Fwctl(fwctl) => {
-            let (device, family) = (target.name.clone(), fwctl.family.name());
-            Err(OpenError::Family { device, family })
-        }
+        Kind::Fwctl(_) => FamilyDevice::open(roots, target, marks),
     }?;
     still_there(machine, target)?;
     Ok(reached)

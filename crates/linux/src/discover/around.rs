@@ -23,7 +23,7 @@ use super::in_use::Users;
 use super::physical::{self, Slot};
 use super::scan::{Kind, Target};
 use super::sysfs::{Notes, ReadError, Tree};
-use super::{Roots, nvme, pci};
+use super::{Roots, network, nvme, pci};
 use crate::host;
 
 /// What kernel and machine do with a device now. Reads a few files and sends nothing.
@@ -67,7 +67,8 @@ pub fn around(roots: &Roots, target: &Target) -> Around {
             around.nvdimm_bound = Known::No;
             around.decoder_committed = Known::No;
             around.namespace_in_use = Known::No;
-            around.interfaces = Some(Vec::new());
+            let all_known = around.driven != Known::CannotTell;
+            around.interfaces = network::interfaces(&sys, target, all_known);
         }
     }
     around

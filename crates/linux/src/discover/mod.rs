@@ -16,6 +16,7 @@ mod fwctl;
 mod generation;
 mod in_use;
 mod name;
+mod network;
 mod node;
 mod nvme;
 mod pci;

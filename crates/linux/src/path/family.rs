@@ -29,6 +29,8 @@ use crate::sys::fwctl::{Node, Request};
 const PDS_ADDRESSES: [std::ops::Range<usize>; 2] = [16..24, 40..48];
 /// Error codes from here on are errnos that the bnxt driver put in, as 16-bit negative numbers.
 const BNXT_ERRNO: u16 = 0xf000;
+/// Error codes from here on are also the firmware's: unknown error, command not supported.
+const BNXT_OWN: u16 = 0xfffe;
 
 /// What came back. `Debug` shows lengths only; wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,9 +106,16 @@ pub(crate) fn send_rpc(
 
 /// `bnxtctl_fw_rpc` puts a failure of `bnxt_send_msg` into the error code where the firmware gave none. Some of those come
 /// before the send and some after a timeout, under the same errno.
+///
+/// `FFFEh` and `FFFFh` are also codes of the firmware's. Beside a response they are that: `__hwrm_send` has no EPERM and no
+/// ENOENT of its own (`drivers/net/ethernet/broadcom/bnxt/bnxt_hwrm.c @ v7.3`).
 fn errno_within(response: &[u8]) -> Result<(), Refusal> {
-    let code = response.first_chunk::<2>().map_or(0, |it| u16::from_le_bytes(*it));
-    if code < BNXT_ERRNO {
+    let word = |at: usize| {
+        let bytes = response.get(at..).and_then(|rest| rest.first_chunk::<2>());
+        bytes.map_or(0, |it| u16::from_le_bytes(*it))
+    };
+    let (code, length) = (word(0), word(6));
+    if code < BNXT_ERRNO || code >= BNXT_OWN && length != 0 {
         return Ok(());
     }
     let errno = code.wrapping_neg();

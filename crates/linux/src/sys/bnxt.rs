@@ -214,6 +214,42 @@ mod tests {
     }
 
     #[test]
+    fn these_tables_and_those_that_payloads_are_parsed_by_agree_row_by_row() {
+        use fwgate_wire::fwctl::table::{BNXT, DmaDirection, DmaLength};
+        let mut with = WITH_ADDRESSES.iter();
+        let mut without = WITHOUT_ADDRESSES.iter();
+        for row in BNXT {
+            if row.dma.is_empty() {
+                assert_eq!(without.next(), Some(&row.opcode), "{}", row.name);
+                continue;
+            }
+            let own = with.next().unwrap();
+            assert_eq!(own.request_type, row.opcode, "{}", row.name);
+            assert_eq!(row.request.map(usize::from), Some(own.request_length), "{}", row.name);
+            // In the driver's order: what comes back is told apart by it.
+            let theirs = row.dma.iter().map(|field| {
+                let length = match field.length {
+                    DmaLength::Fixed(bytes) => (0, 0, bytes),
+                    DmaLength::Field { offset, width, unit } => (offset, width, u32::from(unit)),
+                };
+                (usize::from(field.address), field.direction == DmaDirection::ToDevice, length)
+            });
+            let ours = own.fields.iter().map(|field| {
+                let length = match field.length {
+                    Fixed(bytes) => (0, 0, bytes),
+                    Word(at, unit) => (u16::try_from(at).unwrap(), 2, unit),
+                    Long(at, unit) => (u16::try_from(at).unwrap(), 4, unit),
+                };
+                (field.at, field.to_device, length)
+            });
+            assert_eq!(ours.collect::<Vec<_>>(), theirs.collect::<Vec<_>>(), "{}", row.name);
+            // One field's data is all of the data.
+            assert!(own.fields.iter().filter(|field| field.to_device).count() < 2, "{}", row.name);
+        }
+        assert_eq!((with.next().is_none(), without.next()), (true, None));
+    }
+
+    #[test]
     fn a_type_that_no_table_names_is_refused_since_it_could_carry_an_address() {
         let known = |it: u16| {
             WITHOUT_ADDRESSES.contains(&it) || WITH_ADDRESSES.iter().any(|c| c.request_type == it)

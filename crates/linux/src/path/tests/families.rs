@@ -83,6 +83,24 @@ fn an_errno_in_a_bnxt_response_is_a_transport_failure() {
 }
 
 #[test]
+fn beside_a_response_the_two_codes_that_are_also_errnos_are_the_firmwares() {
+    let mut request = Request::bnxt(hwrm(0x0015, 24), &[]).unwrap();
+    for (code, length, is_answer) in [
+        (0xffff_u16, 16_u8, true),
+        (0xfffe, 16, true),
+        (0xffff, 0, false),
+        (0xfffe, 0, false),
+        // The firmware began to answer, and the driver gave up on the rest.
+        (0xff92, 16, false),
+        (0xfffd, 16, false),
+    ] {
+        let bytes = [&code.to_le_bytes()[..], &[0; 4], &[length, 0], &[0; 8]].concat();
+        let answer = answers(BNXT, &mut request, 16, 16, &bytes);
+        assert_eq!(answer.is_ok(), is_answer, "{code:#x} {length}");
+    }
+}
+
+#[test]
 fn what_the_device_wrote_beside_a_bnxt_response_comes_back_at_its_length() {
     // PORT_QSTATS: two buffers of fixed length.
     let mut request = Request::bnxt(hwrm(0x0023, 40), &[]).unwrap();
