@@ -73,8 +73,8 @@ impl FamilyDevice {
         io: Box<dyn Ioctls>,
     ) -> Result<Self, OpenError> {
         let (protocol, expected) = family(target)?;
-        let node = fwctl::identify(io.as_ref(), node)
-            .map_err(|refusal| wrong(target, &refusal.rule))?;
+        let node =
+            fwctl::identify(io.as_ref(), node).map_err(|refusal| wrong(target, &refusal.rule))?;
         let found = node.device_type();
         if found != expected {
             let name = Family::of_device_type(found).name();
@@ -113,7 +113,7 @@ impl FamilyDevice {
 
     /// What the kernel driver's own table says of a command, for its errno in words. That of pds is the firmware's, and
     /// user space cannot see it.
-    fn needs(&self, message: &Message) -> DriverScope {
+    pub(super) fn needs(&self, message: &Message) -> DriverScope {
         let command = message.command();
         if !matches!(command.protocol(), Protocol::Mlx5 | Protocol::Bnxt) {
             return DriverScope::CannotTell;
@@ -136,7 +136,7 @@ impl FamilyDevice {
     }
 
     /// The request of a message, and the room for its response.
-    fn request(&self, message: &Message) -> Result<(Request, usize), SubmitError> {
+    pub(super) fn request(&self, message: &Message) -> Result<(Request, usize), SubmitError> {
         match message {
             _ if message.command().protocol() != self.identity.protocol => {
                 Err(not_sent(format!("the device speaks {} only", self.identity.protocol.name())))

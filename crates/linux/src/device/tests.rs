@@ -4,7 +4,7 @@
 
 #[expect(dead_code, reason = "shared with the tests of discovery, which use all of it")]
 #[path = "../../tests/discover/tree.rs"]
-mod tree;
+pub(super) mod tree;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -7,7 +7,7 @@
 //! - An opcode goes by the id that carries it, never by a deprecated one, which the kernel refuses, and never by RAW.
 //! - A reply is as long as the kernel says, at most the room for it, and there is none where the return code is not 0.
 //!
-//! *Not here*: RAW ([`super::raw`]); sizes of payloads (`fwgate-wire`).
+//! *Not here*: RAW (`raw`); sizes of payloads (`fwgate-wire`).
 //!
 //! *Spec*: `include/uapi/linux/cxl_mem.h`, `drivers/cxl/core/mbox.c` @ v7.3.
 

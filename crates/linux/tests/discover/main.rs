@@ -8,6 +8,7 @@ mod here;
 mod hostile;
 mod joining;
 mod names;
+mod network;
 mod real;
 mod taint;
 mod tree;
