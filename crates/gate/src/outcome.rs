@@ -165,7 +165,7 @@ impl Outcome {
 const fn unverified(belief: Belief) -> &'static str {
     match belief {
         Belief::ReadsOtherwise => "read back, and what was set is not there, or cannot be read",
-        _ => "this path says success even where the command did not reach the device",
+        _ => "this path says success without having it from the device",
     }
 }
 

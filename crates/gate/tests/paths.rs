@@ -316,7 +316,7 @@ fn a_feature_of_another_layout_when_read_stays_unverified() {
     let device = TwoPaths { set_size: 8, ..TwoPaths::new() };
     let (_, device, outcome) = set_on(device);
     assert_eq!(outcome.record.status, "unverified");
-    assert!(outcome.record.error.unwrap().contains("says success even where"));
+    assert!(outcome.record.error.unwrap().contains("without having it from the device"));
     let took = device.took.lock().unwrap().clone();
     assert_eq!(took.last(), Some(&(0x0502, PathKind::Fwctl)), "nothing was read back");
 }
