@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who asks, as it is judged and recorded.
 //!
-//! Here is the caller of an in-process gate: this very process. It can say nothing of itself that
-//! it could not do anyway, because in process only emulated devices of its own are within reach.
+//! Here is the caller of an in-process gate: this very process, without capabilities. In process it
+//! can have no more done than the kernel lets it do itself; for devices of the machine
+//! `fwgate-linux` adds the capabilities that count.
 //!
 //! *Invariants*: however many groups and however long a path a caller has, its record is short; what
 //! is left out is counted.
@@ -42,8 +43,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// This process. Its capabilities are not read: no device that is within reach in process asks
-    /// for any.
+    /// This process. Its capabilities are not read: no emulated device asks for any.
     #[must_use]
     pub fn this_process() -> Self {
         let groups = rustix::process::getgroups().unwrap_or_default();

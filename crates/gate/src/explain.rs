@@ -400,7 +400,7 @@ fn plain_fix(code: Code, operand: Operand<'_>) -> Option<String> {
         (Code::Lockdown, _) => "boot without lockdown; at run time it can only be raised",
         (Code::SiteForbid, _) => "have the owner of the machine change the rule that forbids it",
         (Code::SiteError, _) => "have the owner of the machine mend the site policy",
-        (Code::NoFollow, _) => "use the kernel's interface, which follows it to its end",
+        (Code::NoFollow, _) => "none: no way to it that is there follows it to its end",
         (Code::RateLimited, _) => "wait, or have the owner of the machine raise the budget",
         _ => return None,
     };

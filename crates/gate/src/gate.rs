@@ -12,7 +12,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fwgate_policy::{Judgement, Path, Question, Standing, Tables, Verdict, classify, judge};
+use fwgate_policy::{
+    Judgement, Path, PathKind, Question, Standing, Tables, Verdict, classify, judge,
+};
 use serde::Serialize;
 
 use crate::device::{Background, Device, NoPath};
@@ -313,7 +315,8 @@ impl Gate {
                 // Who is shown another way is told if that way is closed as well.
                 let route = fwgate_policy::Route::Kernel(key);
                 let kernel = opened.device.path(route, message, &request.caller);
-                let path = kernel.unwrap_or(Path::NONE);
+                // One that is run by other tools is a way all the same.
+                let path = kernel.unwrap_or(Path { kind: PathKind::KernelInterface, ..Path::NONE });
                 let there = judge(&Question {
                     command: message.command(),
                     route,

@@ -148,6 +148,9 @@ impl Outcome {
                     Some(_) => "failed",
                     None => "unverified",
                 };
+                if last.return_code.is_none() {
+                    self.record.error = Some("it ended, and nothing says how".to_owned());
+                }
                 self.failure = failed.then_some(Failure::Device);
             }
             Followed::Runs(last) => self.record.background = last,

@@ -274,7 +274,7 @@ impl Gate {
         ends: Ends,
         started: Instant,
     ) -> Result<Came, Outcome> {
-        let Carry { pace, send, look, .. } = carry;
+        let Carry { pace, send, look, taint, .. } = carry;
         if pace == Pace::KeepsDeadline {
             return Ok(came(look.as_ref(), send(), held));
         }
@@ -289,6 +289,7 @@ impl Gate {
                 if let Some(began) = began {
                     outcome.settle(glance(began.first), started);
                 }
+                outcome.record.tainted = taint.and_then(|host| host.tainted());
                 append_outcome(&journal, record, &outcome.record);
             }
         });

@@ -45,6 +45,8 @@ struct TwoPaths {
     loses_sets: bool,
     /// Bytes that a Set takes; a Get gives 4.
     set_size: u16,
+    /// How long a Set takes.
+    takes: Duration,
 }
 
 impl TwoPaths {
@@ -67,6 +69,7 @@ impl TwoPaths {
             feature: Mutex::new(vec![0xEF, 0xBE, 0xAD, 0xDE]),
             loses_sets: false,
             set_size: 4,
+            takes: Duration::ZERO,
         }
     }
 
@@ -141,6 +144,9 @@ impl Device for TwoPaths {
         let Message::Cxl { opcode, payload } = &delivery.message else { panic!("CXL only") };
         self.took.lock().unwrap().push((*opcode, delivery.path.kind));
         let belief = if *opcode == 0x0502 { Belief::Unverified } else { Belief::Told };
+        if *opcode == 0x0502 {
+            std::thread::sleep(self.takes);
+        }
         let payload = self.answer(*opcode, payload);
         Ok(Reply { return_code: 0, vendor_status: 0, payload, background: false, belief })
     }
@@ -339,6 +345,31 @@ fn the_kernel_is_tainted_after_the_record_and_before_the_send_and_looked_at_afte
 }
 
 #[test]
+fn the_taint_is_looked_at_where_the_answer_comes_after_the_deadline_too() {
+    let gate = gate(&Arc::new(Noting { tainted: Some(true), ..Noting::default() }));
+    let device = TwoPaths { takes: Duration::from_millis(300), ..TwoPaths::new() };
+    let opened = gate.open(Arc::new(device)).unwrap();
+    let mut set = request(set_feature(&[1, 2, 3, 4]));
+    set.deadline = Duration::from_millis(50);
+    let sent = gate.send(&opened, set, &mut |_| {}).unwrap();
+    assert_eq!(sent.outcome.unwrap().record.status, "unknown");
+    let outcomes = || -> Vec<Value> {
+        let of =
+            |kind: &Kind| matches!(kind, Kind::Outcome { decision } if *decision == sent.record);
+        records(&gate).into_iter().filter(|(kind, _)| of(kind)).map(|(_, body)| body).collect()
+    };
+    for _ in 0..100 {
+        if outcomes().len() == 2 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let outcomes = outcomes();
+    assert_eq!(outcomes.len(), 2);
+    assert_eq!((&outcomes[0]["tainted"], &outcomes[1]["tainted"]), (&Value::Null, &true.into()));
+}
+
+#[test]
 fn where_the_kernel_must_not_be_tainted_nothing_is_sent_and_that_is_on_record() {
     let host = Arc::new(Noting { refuses: true, ..Noting::default() });
     let gate = gate(&host);
@@ -443,7 +474,8 @@ fn a_long_operation_of_the_kernels_is_followed_and_asked_to_end_once() {
             })
             .unwrap();
         assert_eq!(sent.explanation.verdict, "allow", "{:?}", sent.explanation.reasons);
-        assert_eq!(sent.outcome.unwrap().record.status, status);
+        let record = sent.outcome.unwrap().record;
+        assert_eq!((record.status, record.error.is_some()), (status, ends_with.is_none()));
         assert_eq!(*interface.aborts.lock().unwrap(), 1);
     }
 }

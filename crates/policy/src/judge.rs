@@ -327,11 +327,12 @@ impl<'q, 'a> Case<'q, 'a> {
         let standing = self.question.standing;
         let kernel_route = matches!(self.question.route, Route::Kernel(_));
         // Who is shown the kernel's interface needs no other path, and none that can follow.
-        if !self.reasons.redirects() && !kernel_route {
+        if !self.reasons.redirects() {
             if standing.path.kind == PathKind::None {
                 self.reasons.push(Level::Deny, 0, Code::NoPath, Operand::None);
             } else if self.effects.contains(Effects::BACKGROUND)
                 && !standing.path.follows_background
+                && !kernel_route
             {
                 self.reasons.push(Level::Deny, 0, Code::NoFollow, Operand::None);
             }

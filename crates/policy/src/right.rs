@@ -147,7 +147,9 @@ pub(crate) fn site<'a>(standing: &Standing, reasons: &mut Reasons<'a>) {
 pub(crate) fn taints(standing: &Standing, opaque: bool, sent_with: Scope) -> bool {
     let wide = match standing.path.kind {
         PathKind::Emulated | PathKind::KernelInterface | PathKind::None => false,
-        PathKind::Fwctl | PathKind::Raw => true,
+        // The kernel warns at the first RAW command, whatever it is, and a warning is a mark too.
+        PathKind::Raw => return true,
+        PathKind::Fwctl => true,
         PathKind::Memdev | PathKind::NvmeIoctl | PathKind::Mctp => opaque,
     };
     wide && sent_with >= Scope::DebugWrite

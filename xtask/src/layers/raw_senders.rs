@@ -117,11 +117,6 @@ pub(super) const LINUX: Signs = Signs {
             why: "CXL_MEM_QUERY_COMMANDS is answered from the driver's table",
         },
         Harmless {
-            by: ("crates/linux/src/sys/nvme.rs", "namespace_id"),
-            calls: "issue",
-            why: "NVME_IOCTL_ID is answered from the driver's memory",
-        },
-        Harmless {
             by: ("crates/linux/src/host/taint.rs", "write"),
             calls: "write",
             why: "it marks the kernel, by a file of procfs, and reaches no device",

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether the kernel itself would let a caller in at a node or a file.
 //!
-//! The answer is taken for a right that the caller has anyway, so it is no only where that is
-//! certain to be so.
+//! The answer is taken for a right that the caller has anyway, so it is yes only where that is
+//! certain.
 //!
-//! *Invariants*: read and write are both needed, and search in each folder on the way. An access control list is not evaluated: with one,
-//! only the owner and root are let in.
+//! *Invariants*: read and write are both needed, and search in each folder on the way. An access
+//! control list is not evaluated: with one, only the owner and root are let in.
 //!
 //! *Spec*: `acl_permission_check`, `generic_permission` in `fs/namei.c @ v7.3`.
 

@@ -172,10 +172,6 @@ impl Ioctls for Played {
         let returned = if admin.opcode == 0x0A { self.status } else { 0 };
         Ok(AdminDone { returned, result: 0 })
     }
-
-    fn nvme_namespace_id(&self, _: BorrowedFd<'_>) -> Result<u32, Errno> {
-        Err(Errno::NOTTY)
-    }
 }
 
 #[derive(Debug)]

@@ -102,10 +102,6 @@ impl Ioctls for Played {
     ) -> Result<AdminDone, Errno> {
         Err(Errno::NOTTY)
     }
-
-    fn nvme_namespace_id(&self, _: BorrowedFd<'_>) -> Result<u32, Errno> {
-        Err(Errno::NOTTY)
-    }
 }
 
 /// Grants everything, and sets this aside.

@@ -15,11 +15,6 @@
 //!
 //! *Spec*: docs/adr/0012-paths.md; each module names its kernel source.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the devices that send by these paths come next")
-)]
-
 pub(crate) mod family;
 pub(crate) mod fwctl;
 pub(crate) mod memdev;

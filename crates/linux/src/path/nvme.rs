@@ -121,12 +121,3 @@ pub(crate) fn timeout_ms(wanted: Option<Duration>, driver: Option<Duration>) -> 
         _ => 0,
     }
 }
-
-/// The number of the namespace whose node this is. Nothing reaches the device.
-///
-/// # Errors
-///
-/// The kernel's refusal.
-pub(crate) fn namespace_id(io: &dyn Ioctls, fd: BorrowedFd<'_>) -> Result<u32, Refusal> {
-    io.nvme_namespace_id(fd).map_err(rule::namespace_id)
-}

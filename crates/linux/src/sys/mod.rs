@@ -12,11 +12,6 @@
 //!
 //! *Spec*: each module names its own sources.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the devices that send by these paths come next")
-)]
-
 mod bnxt;
 mod call;
 pub(crate) mod fwctl;
@@ -69,9 +64,6 @@ pub(crate) trait Ioctls: Send + Sync + fmt::Debug {
         admin: &nvme::Admin,
         data: &mut nvme::Pages,
     ) -> Result<nvme::AdminDone, Errno>;
-
-    /// NVME_IOCTL_ID.
-    fn nvme_namespace_id(&self, fd: BorrowedFd<'_>) -> Result<u32, Errno>;
 }
 
 /// The kernel that runs.
@@ -119,10 +111,6 @@ impl Ioctls for Linux {
     ) -> Result<nvme::AdminDone, Errno> {
         nvme::send_admin(fd, width, admin, data.bytes_mut())
     }
-
-    fn nvme_namespace_id(&self, fd: BorrowedFd<'_>) -> Result<u32, Errno> {
-        nvme::namespace_id(fd)
-    }
 }
 
 #[cfg(test)]
@@ -148,6 +136,5 @@ mod tests {
         for width in [nvme::Width::Wide, nvme::Width::Narrow] {
             assert_eq!(io.nvme_admin(fd, width, &admin, &mut pages), Err(Errno::NOTTY));
         }
-        assert_eq!(io.nvme_namespace_id(fd), Err(Errno::NOTTY));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! NVME_IOCTL_ADMIN_CMD, NVME_IOCTL_ADMIN64_CMD, NVME_IOCTL_ID.
+//! NVME_IOCTL_ADMIN_CMD, NVME_IOCTL_ADMIN64_CMD.
 //!
 //! What comes back is the controller's word, passed on by the kernel.
 //!
@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
 
 use fwgate_wire::nvme::ioctl::{
-    IOCTL_ADMIN_CMD, IOCTL_ADMIN64_CMD, IOCTL_ID, PassthruCmd, PassthruCmd64, PassthruCommon,
+    IOCTL_ADMIN_CMD, IOCTL_ADMIN64_CMD, PassthruCmd, PassthruCmd64, PassthruCommon,
 };
 use rustix::io::Errno;
 use zerocopy::native_endian::{U32, U64};
@@ -177,28 +177,6 @@ pub(super) fn send_admin(
     }
 }
 
-struct NamespaceId {
-    argument: Aligned<[u8; 8]>,
-}
-
-// SAFETY: `nvme_ns_ioctl` answers NVME_IOCTL_ID by its return value and does not look at the argument.
-unsafe impl Command for NamespaceId {
-    type Argument = [u8; 8];
-
-    const NUMBER: u32 = IOCTL_ID;
-
-    fn argument(&mut self) -> &mut Aligned<[u8; 8]> {
-        &mut self.argument
-    }
-}
-
-/// The number of the namespace whose node this is. Ids of 2^31 and more cannot be told from an errno by the kernel's
-/// callers; they come back as errors.
-pub(super) fn namespace_id(fd: BorrowedFd<'_>) -> Result<u32, Errno> {
-    let returned = issue(fd, &mut NamespaceId { argument: Aligned([0; 8]) })?;
-    u32::try_from(returned).map_err(|_| Errno::OVERFLOW)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +217,5 @@ mod tests {
         for width in [Width::Wide, Width::Narrow] {
             assert_eq!(send_admin(fd, width, &admin, &mut []), Err(Errno::NOTTY));
         }
-        assert_eq!(namespace_id(fd), Err(Errno::NOTTY));
     }
 }

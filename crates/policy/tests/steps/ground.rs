@@ -307,6 +307,16 @@ fn who_is_shown_the_kernels_interface_needs_no_other_path() {
 }
 
 #[test]
+fn the_kernels_own_interface_is_no_way_where_the_machine_has_none_to_it() {
+    let mut ask = poison(&["debugfs"]);
+    ask.route = Route::Kernel("debugfs");
+    ask.standing.path.kind = PathKind::KernelInterface;
+    ask.told().is_allowed();
+    ask.standing.path = fwgate_policy::Path::NONE;
+    ask.told().is_refused_with(Code::NoPath);
+}
+
+#[test]
 fn a_feature_of_the_kernels_own_is_set_by_its_interface_where_the_list_cannot_be_read() {
     let mut bytes = [0; 36];
     bytes[..16].fill(0xAB);

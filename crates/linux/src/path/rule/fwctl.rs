@@ -42,6 +42,7 @@ pub(crate) struct CxlKnown<'a> {
     pub(crate) features: Option<&'a [FeatureFacts]>,
 }
 
+#[cfg(test)]
 impl CxlKnown<'_> {
     /// Nothing is known of it.
     pub(crate) const CANNOT_TELL: Self =

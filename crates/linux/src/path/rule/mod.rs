@@ -33,6 +33,7 @@ pub(crate) struct Own {
     pub(crate) sys_admin: Known,
 }
 
+#[cfg(test)]
 impl Own {
     /// Nothing is known of it.
     pub(crate) const CANNOT_TELL: Self =

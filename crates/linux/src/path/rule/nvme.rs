@@ -124,10 +124,3 @@ pub(crate) fn admin(errno: Errno, asked: &Asked, own: Own) -> Refusal {
     ];
     find("nvme's admin ioctl", errno, rows)
 }
-
-/// The rule of NVME_IOCTL_ID. Nothing of it reaches the device.
-pub(crate) fn namespace_id(errno: Errno) -> Refusal {
-    let words = "the file is no namespace's node";
-    let rows = [Row::rule(Errno::NOTTY, Known::CannotTell, words)];
-    Refusal { sent: Sent::No, ..find("NVME_IOCTL_ID", errno, rows) }
-}

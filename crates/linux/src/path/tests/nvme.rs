@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rustix::io::Errno;
 
 use super::scripted::{Scripted, Seen, Step, file};
-use crate::path::nvme::{AdminCommand, NvmeKnown, namespace_id, send_admin, timeout_ms};
+use crate::path::nvme::{AdminCommand, NvmeKnown, send_admin, timeout_ms};
 use crate::path::rule::Own;
 use crate::path::{Answer, Cause, Refusal, Sent};
 use crate::sys::nvme::{Admin, Width};
@@ -138,13 +138,4 @@ proptest! {
         let told = timeout_ms(wanted.map(Duration::from_millis), driver);
         prop_assert!(told == 0 || driver.is_some_and(|it| Duration::from_millis(told.into()) > it));
     }
-}
-
-#[test]
-fn a_namespace_tells_its_number() {
-    let io = Scripted::new([Step::Id(Ok(3))]);
-    assert_eq!(namespace_id(&io, file().as_fd()), Ok(3));
-    let io = Scripted::new([Step::Id(Err(Errno::NOTTY))]);
-    let refusal = namespace_id(&io, file().as_fd()).unwrap_err();
-    assert_eq!((refusal.errno, refusal.sent), (25, Sent::No));
 }

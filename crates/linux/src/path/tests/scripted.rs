@@ -30,8 +30,6 @@ pub(super) enum Step {
     Send(Result<(u32, u32, Vec<u8>), Errno>),
     /// What the ioctl returns, result, data.
     Admin(Result<(i32, u64, Vec<u8>), Errno>),
-    /// The namespace.
-    Id(Result<u32, Errno>),
 }
 
 /// What was called.
@@ -42,7 +40,6 @@ pub(super) enum Seen {
     Query(usize),
     Send { which: Which, input: Vec<u8>, room: usize },
     Admin { width: Width, admin: Admin, data: Vec<u8> },
-    Id,
 }
 
 /// The kernel. Calls that are not expected, or were expected and did not come, fail the test.
@@ -163,10 +160,5 @@ impl Ioctls for Scripted {
         let (returned, result, bytes) = answer?;
         fill(data.bytes_mut(), &bytes);
         Ok(AdminDone { returned, result })
-    }
-
-    fn nvme_namespace_id(&self, _: BorrowedFd<'_>) -> Result<u32, Errno> {
-        let Step::Id(answer) = self.next(Seen::Id) else { panic!("NVME_IOCTL_ID is not next") };
-        answer
     }
 }
