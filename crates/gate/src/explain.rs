@@ -337,11 +337,11 @@ fn fix(
             Some(format!("ask for it: --scope {required}"))
         }
         (Code::KernelOwned, Operand::Owner { interface: Some(row), .. }) => {
-            Some(format!("use the kernel's interface: {}", row.verb))
+            Some(format!("use the kernel's interface: {}", on_device(row.verb, device)))
         }
-        (Code::KernelOwnedNoInterface, Operand::Owner { interface: Some(row), .. }) => {
-            Some(format!("turn on {} in the kernel, then: {}", row.option, row.verb))
-        }
+        (Code::KernelOwnedNoInterface, Operand::Owner { interface: Some(row), .. }) => Some(
+            format!("turn on {} in the kernel, then: {}", row.option, on_device(row.verb, device)),
+        ),
         (Code::RightMissing, Operand::Right(Right::CapSysRawio)) => {
             Some("run it with CAP_SYS_RAWIO in the initial user namespace".to_owned())
         }
@@ -370,6 +370,11 @@ fn fix(
         }
         (code, operand) => plain_fix(code, operand),
     }
+}
+
+/// What to run instead, with the device's name put in.
+fn on_device(verb: &str, device: &str) -> String {
+    verb.replace(" DEV", &format!(" {device}"))
 }
 
 /// The fix of a code that needs no name put into it; says so where no change allows the command.

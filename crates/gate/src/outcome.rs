@@ -94,6 +94,7 @@ impl Outcome {
     /// The outcome of a command that came back, or could not be sent.
     pub(crate) fn of(result: Result<Reply, SubmitError>, started: Instant) -> Self {
         let failure = match &result {
+            Ok(reply) if reply.belief == Belief::ReadsOtherwise => Some(Failure::Transport),
             Ok(reply) if reply.return_code == 0 || reply.background => None,
             Ok(_) => Some(Failure::Device),
             Err(SubmitError::FactsChanged { .. }) => Some(Failure::FactsChanged),

@@ -170,7 +170,7 @@ const fn key(event: &Event) -> Key {
 fn text(read: &Read, width: usize) -> String {
     let mut text = String::new();
     if read.events.is_empty() {
-        text.push_str("No event records are there.\n");
+        text.push_str("No event records came.\n");
     } else {
         let rows: Vec<_> = read.events.iter().map(|event| cells(event).to_vec()).collect();
         text.push_str(&table(width, &["TIME", "LOG", "HANDLE", "KIND", "WHAT"], &rows));

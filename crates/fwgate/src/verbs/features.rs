@@ -89,6 +89,9 @@ fn list(ui: &mut Ui, args: &DeviceArgs, timeout: Option<Duration>) -> Result<Exi
     let job = Job::open(ui, &args.device, "features list", timeout)?;
     job.only_cxl("features")?;
     let facts = job.opened().facts();
+    if facts.features().is_none() {
+        return Err(unreadable(&job));
+    }
     // They were read when the device was opened, on record.
     let row = |entry| Row::of(entry, facts);
     let features = facts.features().map(|features| features.iter().map(row).collect());
@@ -198,10 +201,26 @@ fn set(ui: &mut Ui, args: &FeaturesSetArgs, timeout: Option<Duration>) -> Result
 
 fn change(job: &mut Job, args: &FeaturesSetArgs, value: &[u8]) -> Result<Option<Set>, Stop> {
     let (uuid, _) = find(job, &args.feature)?;
-    let version = entry(job, uuid)?.set_version;
+    let entry = entry(job, uuid)?;
+    let takes = usize::from(entry.set_size.get());
+    if value.len() != takes {
+        let have = value.len();
+        let detail = format!("the feature takes {takes} bytes, and {have} are given");
+        return Err(CliError::usage("bad-length", detail).argument("VALUE").into());
+    }
+    let version = entry.set_version;
     let done = job.change_slowly(&message::set_feature(uuid, version, args.saved, value))?;
     let (name, length) = (row_name(uuid), value.len());
     Ok(done.map(|_| Set { uuid: uuid.to_string(), name, length, saved: args.saved }))
+}
+
+/// No path leads to the list of features.
+fn unreadable(job: &Job) -> CliError {
+    let name = &job.opened().record().name;
+    let detail = format!(
+        "the list of features cannot be read: no path here leads to it; see: fwgate doctor {name}"
+    );
+    CliError::new(Exit::Refused, "no-path", detail).device(name)
 }
 
 /// The size of what Get Feature returns for a feature; `None` where the device does not list it.
@@ -251,11 +270,13 @@ pub(crate) fn entry(job: &mut Job, uuid: Uuid) -> Result<FeatureEntry, Stop> {
 
 /// The feature that a name or a UUID means, and the size of its value.
 fn find(job: &Job, text: &str) -> Result<(Uuid, u16), CliError> {
-    let features = job.opened().facts().features().unwrap_or_default();
+    let features = job.opened().facts().features().ok_or_else(|| unreadable(job))?;
     let wanted = Uuid::parse_str(text).ok();
     let fits = |bytes: &[u8; 16]| match wanted {
         Some(uuid) => uuid.as_bytes() == bytes,
-        None => cxl::table::feature(bytes).is_some_and(|row| slugs(row.name).any(|it| it == text)),
+        None => cxl::table::feature(bytes).is_some_and(|row| {
+            row.name.eq_ignore_ascii_case(text) || slugs(row.name).any(|it| it == text)
+        }),
     };
     let mut found = features.iter().filter(|entry| fits(&entry.uuid));
     match (found.next(), found.next()) {
