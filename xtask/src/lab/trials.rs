@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use super::cache::{Cache, fail, fresh_folder, write};
 use super::full;
-use super::guest::{self, Run};
+use super::guest::{self, End, Run};
 use super::machine::Wanted;
 use super::outcome::Tally;
 use super::programs::{self, Built};
@@ -23,6 +23,8 @@ use crate::tree::Tree;
 
 /// Guests at a time.
 const AT_ONCE: usize = 2;
+/// How often a scenario is begun at most, where QEMU itself aborts.
+const ATTEMPTS: usize = 3;
 /// Minutes that the fast lab may take once all is built, and the full one with its image.
 const BUDGETS: [(Lab, f64); 2] = [(Lab::Fast, 5.0), (Lab::Full, 15.0)];
 
@@ -150,8 +152,20 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn one(cache: &Cache, tree: &Tree, built: &Built, scenario: &'static Scenario) -> Row {
     let began = Instant::now();
     let share = cache.path(&format!("results/{}", scenario.name));
-    let result =
-        prepare(tree, built, scenario, &share).and_then(|()| boot(cache, scenario, &share));
+    let mut result = Err("it was not run".to_owned());
+    for attempt in 1..=ATTEMPTS {
+        result =
+            prepare(tree, built, scenario, &share).and_then(|()| boot(cache, scenario, &share));
+        let Ok(run) = &result else { break };
+        if attempt == ATTEMPTS || !qemu_aborted(run) {
+            break;
+        }
+        let name = scenario.name;
+        println!(
+            "lab: {name}: QEMU aborted by an assertion of its own; tried again\n{}",
+            run.last_words
+        );
+    }
     let minutes = began.elapsed().as_secs_f64() / 60.0;
     let text = fs::read(share.join("out.txt")).unwrap_or_default();
     let tally = Tally::of(&String::from_utf8_lossy(&text));
@@ -170,6 +184,21 @@ fn one(cache: &Cache, tree: &Tree, built: &Built, scenario: &'static Scenario) -
         wrongs.push(why);
     }
     Row { scenario, minutes, tally, wrongs }
+}
+
+/// Whether the machine broke and not what ran in it: QEMU 10 has assertions that its own devices
+/// run into, such as `msix_table_mmio_write` at a hot plug.
+fn qemu_aborted(run: &Run) -> bool {
+    run.end == End::Silent && broke(&run.last_words)
+}
+
+fn broke(last_words: &str) -> bool {
+    last_words.lines().any(|line| {
+        let line = line.trim_start();
+        line.starts_with("qemu-system-")
+            && line.contains(": Assertion `")
+            && line.ends_with("failed.")
+    })
 }
 
 /// Fills the share.
@@ -280,6 +309,21 @@ mod tests {
         let start = "cd /share\nPATH=/share/bin:$PATH\nexport PATH\n";
         assert_eq!(script("a.sh", &["x", "y z"]), format!("{start}exec sh ./a.sh 'x' 'y z'\n"));
         assert_eq!(script("fwgate-proof", &[]), format!("{start}exec fwgate-proof\n"));
+    }
+
+    #[test]
+    fn only_an_assertion_of_qemus_own_begins_a_scenario_again() {
+        let words = "fwgate-lab login: \n  qemu-system-x86_64: hw/pci/msix.c:228: msix_table_mmio_write: \
+                     Assertion `addr + size <= entries' failed.";
+        assert!(broke(words));
+        for other in [
+            "",
+            "thread 'main' panicked: Assertion `a' failed.",
+            "kernel BUG at mm/slub.c:1",
+            "qemu-system-x86_64: terminating on signal 15",
+        ] {
+            assert!(!broke(other), "{other}");
+        }
     }
 
     #[test]
