@@ -158,6 +158,18 @@ fn serial_numbers_that_two_devices_have_are_named() {
 }
 
 #[test]
+fn what_a_memory_device_can_never_have_is_not_missing() {
+    let tree = Tree::new();
+    tree.memdev();
+    let report = doctor(&tree.scan());
+    let text = serde_json::to_string(&report).unwrap();
+    assert!(text.contains("edac-scrub") && text.contains("nvdimm-security"), "{text}");
+    for other in ["netdev-", "devlink-", "sed-opal"] {
+        assert!(!text.contains(other), "{other}: {text}");
+    }
+}
+
+#[test]
 fn findings_are_data() {
     let tree = Tree::new();
     tree.memdev().file("boot/config-7.3.4", STOCK);
