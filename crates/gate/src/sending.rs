@@ -49,8 +49,6 @@ type Abort = dyn Fn() -> Result<(), String> + Send + Sync;
 
 /// A recorded command on its way, whatever its route.
 struct Carry {
-    /// Whether machine and path are still what was judged; looked at with the slot in hand.
-    unchanged: Result<(), SubmitError>,
     pace: Pace,
     send: Box<dyn FnOnce() -> Result<Reply, SubmitError> + Send>,
     look: Arc<Look>,
@@ -119,7 +117,6 @@ impl Gate {
         let recorded = permit.recorded(record, until);
         let device = &opened.device;
         let carry = Carry {
-            unchanged,
             pace: device.pace(),
             send: {
                 let device = Arc::clone(device);
@@ -142,8 +139,14 @@ impl Gate {
             progress(now);
             ControlFlow::Continue(())
         };
-        let outcome =
-            self.carry(opened, carry, held, Ends { record, caller, until }, &mut progress);
+        let outcome = self.carry(
+            opened,
+            unchanged,
+            carry,
+            held,
+            Ends { record, caller, until },
+            &mut progress,
+        );
         Ok(Sent { explanation, command, outcome: Some(outcome), record })
     }
 
@@ -176,7 +179,6 @@ impl Gate {
         let unchanged = unchanged(opened, &permit);
         let recorded = permit.recorded(record, until);
         let carry = Carry {
-            unchanged,
             pace: interface.pace(),
             send: {
                 let interface = Arc::clone(interface);
@@ -193,7 +195,8 @@ impl Gate {
             },
             taint: None,
         };
-        let outcome = self.carry(opened, carry, held, Ends { record, caller, until }, progress);
+        let outcome =
+            self.carry(opened, unchanged, carry, held, Ends { record, caller, until }, progress);
         Ok(Sent { explanation, command, outcome: Some(outcome), record })
     }
 
@@ -235,11 +238,13 @@ impl Gate {
     }
 
     /// Carries a recorded command to its end: sends it, follows what goes on in the background, puts
-    /// the outcome on record and answers it.
+    /// the outcome on record and answers it. `unchanged` says whether machine and path are still what
+    /// was judged, looked at with the slot in hand; where they are not, nothing is sent.
     fn carry(
         &self,
         opened: &Opened,
-        mut carry: Carry,
+        unchanged: Result<(), SubmitError>,
+        carry: Carry,
         held: Held,
         ends: Ends,
         progress: &mut dyn FnMut(Background) -> ControlFlow<()>,
@@ -247,7 +252,7 @@ impl Gate {
         let started = Instant::now();
         let (look, abort) = (Arc::clone(&carry.look), Arc::clone(&carry.abort));
         let taint = carry.taint.clone();
-        let came = match core::mem::replace(&mut carry.unchanged, Ok(())) {
+        let came = match unchanged {
             Ok(()) => self.submit(carry, held, ends, started),
             Err(error) => Ok((Err(error), None)),
         };

@@ -3,7 +3,7 @@
 //!
 //! *Invariants*: computed when the crate is built; a size that does not fit does not build.
 //!
-//! *Not here*: fwctl's numbers, which carry no size ([`crate::fwctl`]).
+//! *Not here*: the numbers themselves, which stand with their structures.
 //!
 //! *Spec*: `include/uapi/asm-generic/ioctl.h @ v7.3`, and `arch/{mips,powerpc,sparc}/include/uapi/asm/ioctl.h`
 //! for the machines with a size one bit shorter.

@@ -29,7 +29,7 @@ use fwgate_wire::cxl::table;
 use zerocopy::FromBytes as _;
 
 use super::labels::Labels;
-use super::{OpenError, Reached, access, own};
+use super::{OpenError, Reached, access, identity, own};
 use crate::discover::{self, Kind, Marks, NodeKind, Roots, Target};
 use crate::interface::{self, Names, Place, Senders, Watch};
 use crate::path::fwctl::{self, FeatureCommand};
@@ -118,16 +118,8 @@ impl CxlDevice {
             Kind::Cxl { memdev, .. } => memdev.payload_max,
             Kind::Nvme(_) | Kind::Fwctl(_) => None,
         };
-        let ids = target.function();
         Ok(Self {
-            identity: Identity {
-                name: target.name.clone(),
-                protocol: Protocol::Cxl,
-                class: Classes::CXL_MEMORY,
-                vendor: ids.map_or(0, |function| function.vendor),
-                device: ids.map_or(0, |function| function.device),
-                emulated: false,
-            },
+            identity: identity(target, Protocol::Cxl, Classes::CXL_MEMORY),
             roots: roots.clone(),
             target: target.clone(),
             marks,
@@ -301,10 +293,7 @@ impl CxlDevice {
 
     /// Whether the kernel would let a caller in at a node of this kind.
     fn admits(&self, kind: NodeKind, caller: &Caller) -> bool {
-        let nodes = self.target.nodes();
-        let node = nodes.iter().find(|node| node.kind == kind);
-        let access = node.and_then(|node| node.access(&self.roots));
-        access.is_some_and(|access| access::admits(&access, caller))
+        super::admits(&self.roots, &self.target, kind, caller)
     }
 
     fn by(&self, kind: PathKind, node: NodeKind, caller: &Caller) -> Path {

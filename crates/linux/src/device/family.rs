@@ -28,7 +28,7 @@ use fwgate_wire::fwctl::mlx5::{MIN_MAILBOX, Mlx5Request, Mlx5RequestHeader, Mlx5
 use fwgate_wire::fwctl::pds::PdsRpc;
 use fwgate_wire::fwctl::{MAX_RPC_LENGTH, device_type};
 
-use super::{OpenError, Reached, access, own};
+use super::{OpenError, Reached, admits, identity, own};
 use crate::discover::{self, Family, Kind, Marks, NodeKind, Roots, Target};
 use crate::path::family::{FamilyAnswer, send_rpc};
 use crate::path::rule::Own;
@@ -84,16 +84,8 @@ impl FamilyDevice {
             );
             return Err(wrong(target, &what));
         }
-        let ids = target.function();
         Ok(Self {
-            identity: Identity {
-                name: target.name.clone(),
-                protocol,
-                class: Classes::empty(),
-                vendor: ids.map_or(0, |function| function.vendor),
-                device: ids.map_or(0, |function| function.device),
-                emulated: false,
-            },
+            identity: identity(target, protocol, Classes::empty()),
             roots: roots.clone(),
             target: target.clone(),
             marks,
@@ -104,10 +96,7 @@ impl FamilyDevice {
     }
 
     fn by(&self, caller: &Caller) -> Path {
-        let nodes = self.target.nodes();
-        let node = nodes.iter().find(|node| node.kind == NodeKind::Fwctl);
-        let access = node.and_then(|node| node.access(&self.roots));
-        let admits_caller = access.is_some_and(|access| access::admits(&access, caller));
+        let admits_caller = admits(&self.roots, &self.target, NodeKind::Fwctl, caller);
         Path { kind: PathKind::Fwctl, follows_background: false, admits_caller }
     }
 

@@ -24,12 +24,13 @@ mod tests_family;
 
 use std::sync::Arc;
 
-use fwgate_gate::{Device, KernelInterface, Whereabouts};
-use fwgate_policy::{Capabilities, Known};
+use fwgate_gate::{Caller, Device, Identity, KernelInterface, Whereabouts};
+use fwgate_policy::tables::Classes;
+use fwgate_policy::{Capabilities, Known, Protocol};
 use thiserror::Error;
 
 use crate::caller;
-use crate::discover::{Kind, Machine, Marks, NodeError, Roots, Target, Uevents};
+use crate::discover::{Kind, Machine, Marks, NodeError, NodeKind, Roots, Target, Uevents};
 use crate::path::rule::Own;
 
 pub use cxl::CxlDevice;
@@ -146,6 +147,26 @@ fn whereabouts(roots: &Roots, target: &Target) -> Whereabouts {
         address: target.function().map(|function| function.address.to_string()),
         nodes: nodes.iter().map(|node| node.whole(roots).display().to_string()).collect(),
     }
+}
+
+/// What a device of this machine is, before anything was read of it.
+fn identity(target: &Target, protocol: Protocol, class: Classes) -> Identity {
+    let function = target.function();
+    Identity {
+        name: target.name.clone(),
+        protocol,
+        class,
+        vendor: function.map_or(0, |function| function.vendor),
+        device: function.map_or(0, |function| function.device),
+        emulated: false,
+    }
+}
+
+/// Whether the kernel would let a caller in at the device's node of this kind.
+fn admits(roots: &Roots, target: &Target, kind: NodeKind, caller: &Caller) -> bool {
+    let nodes = target.nodes();
+    let node = nodes.iter().find(|node| node.kind == kind);
+    node.and_then(|node| node.access(roots)).is_some_and(|access| access::admits(&access, caller))
 }
 
 /// What this process may do, for the kernel's rules in words.

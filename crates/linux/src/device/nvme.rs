@@ -21,7 +21,7 @@ use fwgate_gate::{
 use fwgate_policy::tables::Classes;
 use fwgate_policy::{Known, Path, PathKind, Protocol, Route};
 
-use super::{OpenError, Reached, access, own};
+use super::{OpenError, Reached, admits, identity, own};
 use crate::discover::{self, Kind, Marks, NodeKind, Roots, Target};
 use crate::path::MAX_PAYLOAD;
 use crate::path::nvme::{self, AdminCommand, NvmeKnown};
@@ -72,16 +72,8 @@ impl NvmeDevice {
         };
         let milliseconds = controller.admin_timeout.map(u64::from);
         let known = NvmeKnown { driver_timeout: milliseconds.map(Duration::from_millis), fabrics };
-        let ids = target.function();
         Ok(Self {
-            identity: Identity {
-                name: target.name.clone(),
-                protocol: Protocol::NvmeAdmin,
-                class: Classes::NVME,
-                vendor: ids.map_or(0, |function| function.vendor),
-                device: ids.map_or(0, |function| function.device),
-                emulated: false,
-            },
+            identity: identity(target, Protocol::NvmeAdmin, Classes::NVME),
             roots: roots.clone(),
             target: target.clone(),
             marks,
@@ -93,11 +85,8 @@ impl NvmeDevice {
     }
 
     fn by(&self, caller: &Caller) -> Path {
-        let nodes = self.target.nodes();
-        let node = nodes.iter().find(|node| node.kind == NodeKind::Nvme);
-        let access = node.and_then(|node| node.access(&self.roots));
         // Beyond the node the driver asks for CAP_SYS_ADMIN for all but five Identify values.
-        let admits_caller = access.is_some_and(|access| access::admits(&access, caller))
+        let admits_caller = admits(&self.roots, &self.target, NodeKind::Nvme, caller)
             && caller.capabilities.sys_admin;
         Path { kind: PathKind::NvmeIoctl, follows_background: false, admits_caller }
     }

@@ -184,7 +184,7 @@ impl SitePolicy for Everything {
 }
 
 /// A kernel that can always be tainted.
-struct Willing;
+pub(super) struct Willing;
 
 impl fwgate_gate::HostKernel for Willing {
     fn taint(&self, _: PathKind) -> Result<(), String> {
@@ -199,7 +199,7 @@ fn gate() -> Gate {
     Gate::new(Arc::new(Journal::in_memory()), Arc::new(Everything), Arc::new(Willing))
 }
 
-fn null() -> OwnedFd {
+pub(super) fn null() -> OwnedFd {
     std::fs::File::open("/dev/null").unwrap().into()
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! mlx5, bnxt and pds devices behind the gate over a kernel that is played.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex};
 
 use fwgate_gate::journal::Journal;
@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::OpenError;
 use super::family::FamilyDevice;
 use super::tests::tree::Tree;
+use super::tests::{Willing, null};
 use crate::discover::{Machine, Marks};
 use crate::path::rule::family::DriverScope;
 use crate::sys::Ioctls;
@@ -113,22 +114,6 @@ impl SitePolicy for Everything {
         let grants = Grants { set_aside: self.0, ..Grants::EVERYTHING };
         SiteAnswer { site: Site::Permit, grants, rule: "test".to_owned() }
     }
-}
-
-/// A kernel that can always be tainted.
-struct Willing;
-
-impl fwgate_gate::HostKernel for Willing {
-    fn taint(&self, _: PathKind) -> Result<(), String> {
-        Ok(())
-    }
-    fn tainted(&self) -> Option<bool> {
-        Some(true)
-    }
-}
-
-fn null() -> OwnedFd {
-    std::fs::File::open("/dev/null").unwrap().into()
 }
 
 /// A function with that driver and a fwctl device.

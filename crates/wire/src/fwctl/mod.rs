@@ -19,26 +19,15 @@ pub mod table;
 use zerocopy::native_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// The bit `_IO` sets on architectures where `_IOC_NONE` is not zero.
-const IOC_NONE: u32 = if cfg!(any(
-    target_arch = "mips",
-    target_arch = "mips64",
-    target_arch = "mips32r6",
-    target_arch = "mips64r6",
-    target_arch = "powerpc",
-    target_arch = "powerpc64",
-    target_arch = "sparc",
-    target_arch = "sparc64",
-)) {
-    1 << 29
-} else {
-    0
-};
+use crate::ioctl_number;
+
+/// `FWCTL_TYPE`.
+const GROUP: u8 = 0x9a;
 
 /// ioctl number of FWCTL_INFO. It carries no size; the structure's first field does.
-pub const FWCTL_INFO: u32 = IOC_NONE | 0x9a00;
+pub const FWCTL_INFO: u32 = ioctl_number::none(GROUP, 0);
 /// ioctl number of FWCTL_RPC. It carries no size; the structure's first field does.
-pub const FWCTL_RPC: u32 = IOC_NONE | 0x9a01;
+pub const FWCTL_RPC: u32 = ioctl_number::none(GROUP, 1);
 /// Largest `in_len` and `out_len` of FWCTL_RPC, in bytes.
 pub const MAX_RPC_LENGTH: u32 = 2 << 20;
 
